@@ -1,0 +1,383 @@
+//! Attempts: running one statement on the node it is routed to, and what happens when that fails.
+//!
+//! Decides whether there is another attempt. A write is never sent twice. A read of which no row
+//! was delivered may run once on another replica and then on the primary; a statement that a
+//! replica refused as a write, and which therefore did nothing, runs once on the primary.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use crate::backend::{Hold, Statement};
+use crate::classify::Dialect;
+use crate::clock::Moment;
+use crate::error::{AttemptFailure, Phase, SplitError};
+use crate::fault::Fault;
+use crate::health::HealthEvent;
+use crate::in_flight::InFlight;
+use crate::intent::{Cause, Intent};
+use crate::node::Node;
+use crate::observe;
+use crate::reason::Reason;
+use crate::role::Role;
+use crate::route::{self, Asks, Decision, Request};
+use crate::session::{Floor, Pin, SessionKey};
+use crate::session_state;
+use crate::shared::Shared;
+
+/// Replicas that may fail one statement before it goes to the primary.
+const REPLICA_ATTEMPTS: usize = 2;
+
+/// How the beginning of a read-only transaction is shown.
+const BEGIN_READ_ONLY: &str = "BEGIN READ ONLY";
+
+/// How one attempt ended without a result.
+enum Ended<E> {
+    /// The replica is no longer fresh enough; nothing was sent.
+    NotFresh,
+    Failed(Failure<E>),
+}
+
+struct Failure<E> {
+    phase: Phase,
+    fault: Fault,
+    /// The host's error, unless we gave up waiting.
+    error: Option<E>,
+}
+
+/// A statement on its way: everything that outlives one attempt.
+struct Run<'a, S> {
+    shared: &'a Arc<Shared>,
+    statement: &'a S,
+    sql: &'a str,
+    request: Request,
+    failures: Vec<AttemptFailure>,
+    replicas_failed: usize,
+}
+
+/// Runs a statement to its end.
+pub(crate) async fn run<S: Statement>(
+    shared: &Arc<Shared>,
+    sql: &str,
+    asks: Asks,
+    statement: &S,
+) -> Result<S::Output, S::Error> {
+    let request = shared.request(sql, asks);
+    if let Some(handle) = asks.session {
+        // before it is sent: its outcome may never arrive
+        shared.note_state(shared.by_text(&request, sql), sql, handle);
+    }
+    Run::of(shared, statement, sql, request).finish().await
+}
+
+/// Begins a transaction that is declared to be read-only, on a replica if one meets the session's
+/// floor now. The statement's own checkout sends the BEGIN.
+pub(crate) async fn begin_read_only<S: Statement>(
+    shared: &Arc<Shared>,
+    mut asks: Asks,
+    statement: &S,
+) -> Result<S::Output, S::Error> {
+    asks.declared = Some(Intent::Read);
+    let request = shared.request(BEGIN_READ_ONLY, asks);
+    Run::of(shared, statement, BEGIN_READ_ONLY, request)
+        .finish()
+        .await
+}
+
+impl<'a, S: Statement> Run<'a, S> {
+    fn of(shared: &'a Arc<Shared>, statement: &'a S, sql: &'a str, request: Request) -> Self {
+        Self {
+            shared,
+            statement,
+            sql,
+            request,
+            failures: Vec::new(),
+            replicas_failed: 0,
+        }
+    }
+
+    async fn finish(mut self) -> Result<S::Output, S::Error> {
+        let mut forced = None;
+        loop {
+            let decision = match forced {
+                Some(reason) => Decision {
+                    node: self.shared.topology.primary(),
+                    reason,
+                },
+                None => self.shared.route(&self.request),
+            };
+            let node = Arc::clone(decision.node);
+            match self.attempt(&node, decision.reason).await {
+                Ok(output) => {
+                    self.note_transaction(true);
+                    self.shared.intents.ran(self.request.intent);
+                    return Ok(output);
+                }
+                Err(Ended::NotFresh) => self.request.fell_behind |= route::bit_of(node.id),
+                Err(Ended::Failed(failure)) => forced = self.next(&node, failure)?,
+            }
+        }
+    }
+
+    /// Checks out, looks again, executes.
+    async fn attempt(
+        &self,
+        node: &Arc<Node>,
+        reason: Reason,
+    ) -> Result<S::Output, Ended<S::Error>> {
+        let in_flight = InFlight::on(node);
+        let (connection, connected) = self.checkout(node).await?;
+        let shared = self.shared;
+        let is_replica = node.role == Role::Replica;
+        let floor = self.request.floor.at;
+        if is_replica {
+            let now = shared.clock.now();
+            let options = &shared.options;
+            if !route::still_serves(node, connected.generation, reason, floor, options, now) {
+                self.statement.release(connection);
+                tracing::debug!(node = %node.name, "no longer fresh enough after checkout");
+                return Err(Ended::NotFresh);
+            }
+        }
+        shared.count(node, reason);
+        observe::runs(node, reason, self.sql);
+        let mark = |key: SessionKey| shared.write_mark(key);
+        let hold = Hold {
+            _in_flight: in_flight,
+            marks: if self.marks(reason) {
+                [Some(SessionKey::current()), self.request.session].map(|key| key.map(mark))
+            } else {
+                [None, None]
+            },
+        };
+        let mut execution = pin!(self.statement.execute(connection, hold));
+        let result = if is_replica {
+            tokio::select! {
+                biased;
+                result = execution.as_mut() => result,
+                () = node.went_down() => return Err(Ended::Failed(Failure {
+                    phase: Phase::Execute,
+                    fault: Fault::Timeout,
+                    error: None,
+                })),
+            }
+        } else {
+            execution.as_mut().await
+        };
+        result.map_err(|error| self.failed(Phase::Execute, error))
+    }
+
+    /// Waits for a connection: on a replica no longer than the checkout deadline, nor once the node
+    /// is down. The primary's pool keeps its own time limit, as before the library was there.
+    async fn checkout(
+        &self,
+        node: &Node,
+    ) -> Result<(S::Connection, crate::Connected), Ended<S::Error>> {
+        let mut checkout = pin!(self.statement.checkout(node));
+        let gave_up = |fault| {
+            Ended::Failed(Failure {
+                phase: Phase::Checkout,
+                fault,
+                error: None,
+            })
+        };
+        let result = match node.role {
+            Role::Primary => checkout.as_mut().await,
+            Role::Replica => tokio::select! {
+                biased;
+                result = checkout.as_mut() => result,
+                () = node.went_down() => return Err(gave_up(Fault::Unreachable)),
+                () = tokio::time::sleep(self.shared.options.checkout_deadline) => {
+                    return Err(gave_up(self.statement.checkout_timed_out(node)));
+                }
+            },
+        };
+        result.map_err(|error| self.failed(Phase::Checkout, error))
+    }
+
+    fn failed(&self, phase: Phase, error: S::Error) -> Ended<S::Error> {
+        Ended::Failed(Failure {
+            phase,
+            fault: self.statement.fault(&error),
+            error: Some(error),
+        })
+    }
+
+    /// What follows a failed attempt: `Some` forces the primary, `None` routes anew.
+    fn next(
+        &mut self,
+        node: &Node,
+        failure: Failure<S::Error>,
+    ) -> Result<Option<Reason>, S::Error> {
+        self.blame(node, &failure);
+        self.note_transaction(false);
+        let retryable = self.request.intent == Intent::Read
+            && node.role == Role::Replica
+            // before the statement was sent, no error can be the statement's
+            && (failure.phase == Phase::Checkout || failure.fault.is_retryable_read());
+        if !retryable {
+            return Err(self.give_up(node, failure));
+        }
+        self.remember(node, &failure);
+        match failure.fault {
+            Fault::ReadOnly => {
+                self.remember_misroute(node);
+                return Ok(Some(Reason::Refused));
+            }
+            Fault::SchemaLag => return Ok(Some(Reason::SchemaLag)),
+            Fault::Query
+            | Fault::Conflict
+            | Fault::Saturated
+            | Fault::Unreachable
+            | Fault::ShuttingDown
+            | Fault::Timeout => {}
+        }
+        self.replicas_failed += 1;
+        self.request.tried |= route::bit_of(node.id);
+        let enough = self.replicas_failed >= REPLICA_ATTEMPTS;
+        Ok(enough.then_some(Reason::NoReplicaUp))
+    }
+
+    /// The text was taken for a read and is none.
+    fn remember_misroute(&self, node: &Node) {
+        let fingerprint = crate::fingerprint(self.shared.dialect, self.sql);
+        self.shared.misroutes.remember(fingerprint);
+        tracing::warn!(node = %node.name, fingerprint, "replica refused a statement taken for a read");
+    }
+
+    fn blame(&self, node: &Node, failure: &Failure<S::Error>) {
+        tracing::debug!(node = %node.name, phase = ?failure.phase, fault = ?failure.fault, "attempt failed");
+        if !failure.fault.blames_node() {
+            return;
+        }
+        let message = failure
+            .error
+            .as_ref()
+            .map(|error| self.statement.describe(error));
+        node.observe(HealthEvent::StatementFailed(failure.fault), message);
+        node.probe_wanted.notify_one();
+    }
+
+    fn remember(&mut self, node: &Node, failure: &Failure<S::Error>) {
+        let cause = failure.error.as_ref().map_or_else(
+            || {
+                node.last_error()
+                    .unwrap_or_else(|| format!("gave up: {:?}", failure.fault))
+            },
+            |error| self.statement.describe(error),
+        );
+        let failure = AttemptFailure::new(node.name(), failure.phase, failure.fault, cause);
+        self.failures.push(failure);
+    }
+
+    /// The host's own error where there was one attempt, or where the statement itself is wrong.
+    fn give_up(&mut self, node: &Node, failure: Failure<S::Error>) -> S::Error {
+        let is_untouched = failure.fault.blames_statement() || self.failures.is_empty();
+        let failure = match failure {
+            Failure {
+                error: Some(error), ..
+            } if is_untouched => return error,
+            failure => failure,
+        };
+        self.remember(node, &failure);
+        let failures = std::mem::take(&mut self.failures);
+        self.statement.fail(SplitError::Exhausted(failures))
+    }
+
+    /// Whether the statement may have changed something. A read on the primary has not.
+    fn marks(&self, reason: Reason) -> bool {
+        match (self.request.intent, reason) {
+            (_, Reason::Refused | Reason::Misrouted) => true,
+            (Intent::Primary(Cause::Empty | Cause::TransactionBegin), _) | (Intent::Read, _) => {
+                false
+            }
+            (Intent::Primary(_), _) => true,
+        }
+    }
+
+    /// A raw BEGIN keeps the session on the primary until the raw end of the transaction. One that
+    /// fails ends it as well: its connection is gone, or the server has rolled back.
+    fn note_transaction(&self, succeeded: bool) {
+        let is_open = match self.shared.by_text(&self.request, self.sql) {
+            Intent::Primary(Cause::TransactionBegin) if succeeded => true,
+            Intent::Primary(Cause::TransactionEnd) => false,
+            Intent::Primary(_) | Intent::Read => return,
+        };
+        // a handle has one connection, which is then all that is in the transaction
+        let key = self.request.session.unwrap_or_else(SessionKey::current);
+        self.shared.sessions.in_raw_transaction(key, is_open);
+    }
+}
+
+impl Shared {
+    /// Everything about a statement that is known before it is routed.
+    pub(crate) fn request(&self, sql: &str, asks: Asks) -> Request {
+        let intent = asks.declared.unwrap_or_else(|| self.intent(sql));
+        let misrouted = intent == Intent::Read
+            && asks.declared.is_none()
+            && self
+                .misroutes
+                .contains(|| crate::fingerprint(self.dialect, sql));
+        Request {
+            intent,
+            hint: asks.hint,
+            session: asks.session,
+            prefers: asks.prefers.map_or(0, route::bit_of),
+            floor: self.floor(asks.session, self.clock.now()),
+            tried: 0,
+            fell_behind: 0,
+            misrouted,
+        }
+    }
+
+    fn floor(&self, handle: Option<SessionKey>, now: Moment) -> Floor {
+        match self.options.consistency {
+            crate::Consistency::Session => self.sessions.floor(handle, now),
+            crate::Consistency::Process => self.sessions.floor_of_all(handle, now),
+            // which connection holds a transaction or some state is no matter of freshness
+            crate::Consistency::Eventual => Floor {
+                at: Moment::NEVER,
+                pin: (self.sessions.floor(handle, now).pin).filter(|pin| *pin != Pin::RawHandle),
+            },
+        }
+    }
+
+    /// What the text says where that did not decide the route: on MySQL everything is on the primary.
+    fn by_text(&self, request: &Request, sql: &str) -> Intent {
+        match self.dialect {
+            Dialect::MySql => crate::classify(self.dialect, sql),
+            Dialect::Postgres | Dialect::Sqlite => request.intent,
+        }
+    }
+
+    /// Whether a statement changes its connection in a way that the handle's next ones may rely on.
+    pub(crate) fn note_state(&self, intent: Intent, sql: &str, handle: SessionKey) {
+        let changes = match intent {
+            Intent::Primary(Cause::SessionState) => !session_state::is_local(sql),
+            Intent::Primary(Cause::MultipleStatements) => true,
+            Intent::Primary(Cause::Function) => session_state::calls_for_session(sql),
+            Intent::Primary(_) | Intent::Read => false,
+        };
+        if changes {
+            self.sessions.has_state(handle);
+        }
+    }
+
+    /// Routes once, and asks for faster sampling if a floor kept the read off the replicas.
+    pub(crate) fn route(&self, request: &Request) -> Decision<'_> {
+        let now = self.clock.now();
+        let mut rng = rand::rng();
+        let policy = self.policy.as_ref();
+        let decision = route::route(
+            &self.topology,
+            request,
+            &self.options,
+            policy,
+            now,
+            &mut rng,
+        );
+        if decision.reason == Reason::FloorNotMet {
+            self.demand.raise(request.floor.at, now, &self.topology);
+        }
+        decision
+    }
+}

@@ -1,0 +1,264 @@
+//! Settings, their defaults, and what is accepted for each.
+//!
+//! Decides nothing at run time. Bad values are refused as [`ConfigError`]s that name the field, the
+//! value and the accepted range; nothing here panics.
+
+use std::time::Duration;
+
+/// How fresh a read has to be.
+///
+/// ```
+/// use orm_split_core::{Consistency, Options};
+///
+/// assert_eq!(Options::default().consistency, Consistency::Session);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Consistency {
+    /// Any replica within `max_staleness`: a session may miss its own writes.
+    Eventual,
+    /// A session reads its own writes. The default.
+    #[default]
+    Session,
+    /// All sessions of this process, or more exactly of one connection and its clones, read what any of them
+    /// wrote. For work that moves from task to task: data loaders that batch in a task of their own,
+    /// clients whose next request comes over another connection.
+    ///
+    /// Costs what it promises: after any write every read goes to the primary until a replica has that
+    /// write, and a raw handle that anyone takes pins everyone. Where writes follow each other more
+    /// closely than the replicas lag, they take no reads.
+    Process,
+}
+
+/// What to do with reads that no replica within `max_staleness` can take while the primary is down.
+///
+/// ```
+/// use orm_split_core::{Options, PrimaryLoss};
+///
+/// assert_eq!(Options::default().primary_loss, PrimaryLoss::Serve);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PrimaryLoss {
+    /// Serve them from a staler replica, as [`Reason::PrimaryLost`](crate::Reason::PrimaryLost).
+    /// Reads whose session wrote something that the replica lacks still fail. The default.
+    #[default]
+    Serve,
+    /// Send them to the primary, so that they fail with its error.
+    Fail,
+}
+
+/// Which functions of the user's are reads, by what they promise of themselves.
+///
+/// ```
+/// use orm_split_core::{Options, UserFunctions};
+///
+/// assert_eq!(Options::default().user_functions, UserFunctions::Stable);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UserFunctions {
+    /// None: every call of a user's function goes to the primary.
+    None,
+    /// IMMUTABLE ones.
+    Immutable,
+    /// IMMUTABLE and STABLE ones. The default. One that lies is refused by a replica, once: it
+    /// then runs on the primary, where its statement stays. But a replica grants advisory locks,
+    /// so a function that takes one must be VOLATILE.
+    #[default]
+    Stable,
+}
+
+/// Everything that can be set. Adapters offer each field as a builder method.
+///
+/// ```
+/// use std::time::Duration;
+/// use orm_split_core::Options;
+///
+/// let mut options = Options::default();
+/// options.max_staleness = Some(Duration::from_secs(5));
+/// assert!(options.validate().is_ok());
+///
+/// options.sample_fast = Duration::ZERO;
+/// assert!(options.validate().is_err());
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// How fresh a read has to be. Default [`Consistency::Session`].
+    pub consistency: Consistency,
+    /// Replicas staler than this take no reads; `None` switches the bound off. Default 30 s, so
+    /// that a replica that broke a week ago is never silently read.
+    pub max_staleness: Option<Duration>,
+    /// What to do when the bound cannot be kept because the primary is down. Default
+    /// [`PrimaryLoss::Serve`].
+    pub primary_loss: PrimaryLoss,
+    /// How long one attempt may wait for a connection to a replica. Default 1 s. The primary keeps
+    /// the time limit of its pool.
+    pub checkout_deadline: Duration,
+    /// How long a probe may take, connecting included. Default 1 s.
+    pub probe_deadline: Duration,
+    /// How often nodes are sampled when nothing waits. Default 1 s.
+    pub sample_slow: Duration,
+    /// How often nodes are sampled while a session's floor is above some replica. Default 5 ms.
+    pub sample_fast: Duration,
+    /// How often a prober replaces its connection, to notice that its address leads elsewhere.
+    /// Default 5 s.
+    pub probe_reconnect: Duration,
+    /// How long reads stay on the primary after the raw handle of the primary was taken, since what
+    /// is written through it cannot be seen. Default 5 s.
+    pub raw_pin: Duration,
+    /// Which functions of the user's may run on replicas. Default [`UserFunctions::Stable`].
+    pub user_functions: UserFunctions,
+    /// How often the primary is asked for its functions and views. Default 60 s, besides after each
+    /// statement that may have changed them.
+    pub catalogue_refresh: Duration,
+    /// Whether a comment at the very start of a statement counts: `/* orm_split: primary */` keeps
+    /// a read on the primary, `/* orm_split: replica */` makes a read of a statement that would stay
+    /// there only because a function, view or the text itself is not known to read. Nothing makes a
+    /// read of a write, lock or session command that the text shows.
+    ///
+    /// Default `false`. The risk: who can put text in front of a statement, or is wrong about a
+    /// function, sends to a replica what belongs on the primary. A write is refused there, run on
+    /// the primary and remembered; an advisory lock behind a function is *granted* there, and
+    /// excludes nobody.
+    pub comment_hints: bool,
+    /// Whether a hook gives every connection the same settings before each use, so that a view or a
+    /// row security policy that asks `current_setting` may be read on replicas. Default `false`; an
+    /// adapter sets it when it is given such a hook.
+    pub sessions_are_prepared: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            consistency: Consistency::default(),
+            max_staleness: Some(Duration::from_secs(30)),
+            primary_loss: PrimaryLoss::default(),
+            checkout_deadline: Duration::from_secs(1),
+            probe_deadline: Duration::from_secs(1),
+            sample_slow: Duration::from_secs(1),
+            sample_fast: Duration::from_millis(5),
+            probe_reconnect: Duration::from_secs(5),
+            raw_pin: Duration::from_secs(5),
+            user_functions: UserFunctions::default(),
+            catalogue_refresh: Duration::from_secs(60),
+            comment_hints: false,
+            sessions_are_prepared: false,
+        }
+    }
+}
+
+/// A setting that cannot be used.
+///
+/// ```
+/// use std::time::Duration;
+/// use orm_split_core::Options;
+///
+/// let mut options = Options::default();
+/// options.probe_deadline = Duration::from_secs(7200);
+/// let error = options.validate().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "probe_deadline: 7200s is not accepted; use 1ms to 60s"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {value} is not accepted; use {accepted}")]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The name of the setting.
+    pub field: String,
+    /// The value given, without any password.
+    pub value: String,
+    /// What would be accepted.
+    pub accepted: String,
+}
+
+impl ConfigError {
+    /// `field` was given `value`, but takes `accepted`.
+    pub fn new(
+        field: impl Into<String>,
+        value: impl Into<String>,
+        accepted: impl Into<String>,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            value: value.into(),
+            accepted: accepted.into(),
+        }
+    }
+}
+
+impl Options {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first field whose value is out of its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        const MS: Duration = Duration::from_millis(1);
+        const MINUTE: Duration = Duration::from_secs(60);
+        const DAY: Duration = Duration::from_secs(86_400);
+        let bounds = [
+            ("checkout_deadline", self.checkout_deadline, MS, MINUTE),
+            ("probe_deadline", self.probe_deadline, MS, MINUTE),
+            ("sample_slow", self.sample_slow, MS, MINUTE),
+            ("sample_fast", self.sample_fast, MS, self.sample_slow),
+            (
+                "probe_reconnect",
+                self.probe_reconnect,
+                self.sample_slow,
+                DAY,
+            ),
+            ("catalogue_refresh", self.catalogue_refresh, MS, DAY),
+            ("raw_pin", self.raw_pin, MS, MINUTE * 5),
+        ];
+        for (field, value, least, most) in bounds {
+            if value < least || value > most {
+                return Err(ConfigError::new(
+                    field,
+                    format!("{value:?}"),
+                    format!("{least:?} to {most:?}"),
+                ));
+            }
+        }
+        match self.max_staleness {
+            Some(bound) if bound < self.sample_slow * 2 => Err(ConfigError::new(
+                "max_staleness",
+                format!("{bound:?}"),
+                format!("at least {:?}, twice sample_slow", self.sample_slow * 2),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_accepted() {
+        assert_eq!(Options::default().validate(), Ok(()));
+    }
+
+    #[rstest]
+    #[case::checkout_deadline(|o: &mut Options| o.checkout_deadline = Duration::ZERO)]
+    #[case::probe_deadline(|o: &mut Options| o.probe_deadline = Duration::from_secs(61))]
+    #[case::sample_slow(|o: &mut Options| o.sample_slow = Duration::ZERO)]
+    #[case::sample_fast(|o: &mut Options| o.sample_fast = Duration::from_secs(2))]
+    #[case::probe_reconnect(|o: &mut Options| o.probe_reconnect = Duration::from_millis(10))]
+    #[case::catalogue_refresh(|o: &mut Options| o.catalogue_refresh = Duration::ZERO)]
+    #[case::raw_pin(|o: &mut Options| o.raw_pin = Duration::ZERO)]
+    #[case::max_staleness(|o: &mut Options| o.max_staleness = Some(Duration::from_millis(1)))]
+    fn a_value_out_of_range_is_refused_by_name(#[case] spoil: fn(&mut Options)) {
+        let name = std::thread::current().name().unwrap_or("").to_owned();
+        let mut options = Options::default();
+        spoil(&mut options);
+        let error = options.validate().expect_err("refused");
+        assert!(name.ends_with(&error.field), "{name}: {error}");
+    }
+}

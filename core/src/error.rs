@@ -1,0 +1,172 @@
+//! The errors that are ours; everything else is the host's own error, passed on untouched.
+//!
+//! Never loses the first cause, and never holds a URL or a password.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::config::ConfigError;
+use crate::fault::Fault;
+use crate::intent::Cause;
+use crate::refusal::Refusal;
+
+/// What an attempt was doing when it failed.
+///
+/// ```
+/// use orm_split_core::Phase;
+///
+/// assert_eq!(format!("{:?}", Phase::Checkout), "Checkout");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Taking a connection from the node's pool, opening one if need be.
+    Checkout,
+    /// Running the statement.
+    Execute,
+}
+
+/// One failed attempt.
+///
+/// ```
+/// use orm_split_core::SplitError;
+///
+/// fn first_cause(error: &SplitError) -> Option<String> {
+///     match error {
+///         SplitError::Exhausted(attempts) => attempts.first().map(|first| first.cause.clone()),
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AttemptFailure {
+    /// The node's name.
+    pub node: String,
+    /// What the attempt was doing.
+    pub phase: Phase,
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// The driver's message.
+    pub cause: String,
+}
+
+impl AttemptFailure {
+    /// An attempt on `node` failed while doing `phase`.
+    pub fn new(
+        node: impl Into<String>,
+        phase: Phase,
+        fault: Fault,
+        cause: impl Into<String>,
+    ) -> Self {
+        Self {
+            node: node.into(),
+            phase,
+            fault,
+            cause: cause.into(),
+        }
+    }
+}
+
+/// An error of the library itself.
+///
+/// Adapters hand it out as the source of the host's error type.
+///
+/// ```
+/// use orm_split_core::{ConfigError, SplitError};
+///
+/// let error = SplitError::from(ConfigError::new("replica", "x", "a URL"));
+/// assert_eq!(error.to_string(), "replica: x is not accepted; use a URL");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SplitError {
+    /// Every node that was allowed to serve the statement failed. Never empty; the first entry is
+    /// the first cause.
+    Exhausted(Vec<AttemptFailure>),
+    /// The node answers but must not be used.
+    Refused {
+        /// The node's name.
+        node: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The node's connections lead to servers that keep changing while they are being identified.
+    Unstable {
+        /// The node's name.
+        node: String,
+    },
+    /// A statement of a read-only transaction needs the primary, and the transaction has read from
+    /// a replica in a way that cannot be continued there (one snapshot for the whole transaction, or
+    /// a savepoint). Begin it on the primary, through the handle's `primary()`.
+    NeedsPrimary {
+        /// The name of the node that the transaction is on.
+        node: String,
+        /// Why the statement needs the primary.
+        cause: Cause,
+    },
+    /// A setting cannot be used.
+    Config(ConfigError),
+    /// The pools were closed.
+    Closed,
+}
+
+impl std::error::Error for SplitError {}
+
+impl From<ConfigError> for SplitError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl fmt::Display for SplitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exhausted(attempts) => {
+                write!(f, "all {} attempts failed", attempts.len())?;
+                for (index, attempt) in attempts.iter().enumerate() {
+                    let lead = if index == 0 { ":" } else { ";" };
+                    write!(f, "{lead} {attempt}")?;
+                }
+                Ok(())
+            }
+            Self::Refused { node, refusal } => write!(f, "node {node} is not used: {refusal}"),
+            Self::Unstable { node } => {
+                write!(f, "node {node} changed while its connection was identified")
+            }
+            Self::NeedsPrimary { node, cause } => write!(
+                f,
+                "the read-only transaction is on {node}, but a statement of it needs the primary ({}): \
+                 begin it there, through primary()",
+                cause.as_str()
+            ),
+            Self::Config(error) => error.fmt(f),
+            Self::Closed => f.write_str("the pools are closed"),
+        }
+    }
+}
+
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Checkout => "checkout",
+            Phase::Execute => "execution",
+        };
+        write!(f, "{phase} on {} failed: {}", self.node, self.cause)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ForeignCluster => "it belongs to another cluster (other system identifier)",
+            Self::NotInRecovery => "it is configured as a replica but is not in recovery",
+            Self::InRecovery => "it is configured as the primary but is in recovery",
+            Self::SameServer => "it is the same server as another node",
+            Self::OtherTimeline => "it is on another timeline than the primary",
+            Self::AheadOfPrimary => "it is ahead of the primary, so on another history",
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! What one replica has shown, and which replies count.
+//!
+//! Decides when evidence is voided. Must never let a reply raise what is known unless the very
+//! server that would serve the next statement has shown it.
+
+use super::samples::Samples;
+use crate::clock::Moment;
+use crate::identity::{Identity, Reading, Server};
+use crate::position::Lsn;
+use crate::refusal::Refusal;
+
+/// What a question was asked with; handed back together with the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(super) sent_at: Moment,
+    pub(super) generation: u64,
+    pub(super) shown: Option<Lsn>,
+}
+
+/// What a reply meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was taken into account; the connection belongs to this generation.
+    Accepted { generation: u64 },
+    /// It cannot be told whether the server has restarted since: ask again on the same connection.
+    Ambiguous,
+    /// The node must not be used.
+    Refused(Refusal),
+}
+
+/// What the hot path reads of one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// Accepted by floors.
+    pub(crate) fresh_as_of: Option<Moment>,
+    /// Accepted by staleness bounds: evidence of an earlier epoch counts too.
+    pub(crate) stale_as_of: Option<Moment>,
+    /// The node reads the primary's own file: always as of now.
+    pub(crate) shared: bool,
+    pub(crate) generation: u64,
+    /// Connections opened before this instant belong to an older generation.
+    pub(crate) since: Moment,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) position: Option<Lsn>,
+}
+
+/// What is known of one replica.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    generation: u64,
+    since: Moment,
+    server: Option<Server>,
+    /// Whether the server was identified in the current epoch.
+    identified: bool,
+    /// It reads the primary's own file.
+    shared: bool,
+    position: Option<Lsn>,
+    received_at: Moment,
+    /// The latest question that was answered, and its answer.
+    latest: Option<(Moment, Lsn)>,
+    refusal: Option<Refusal>,
+    fresh_in_epoch: Option<Moment>,
+    fresh_at_all: Option<Moment>,
+}
+
+impl Shown {
+    pub(super) fn ask(&self, generation: Option<u64>, now: Moment) -> Asked {
+        Asked {
+            sent_at: now,
+            generation: generation.unwrap_or(self.generation),
+            shown: self.position,
+        }
+    }
+
+    pub(super) fn evidence(&self) -> Evidence {
+        Evidence {
+            fresh_as_of: self.fresh_in_epoch,
+            stale_as_of: self.fresh_at_all,
+            shared: self.shared,
+            generation: self.generation,
+            since: self.since,
+            refusal: self.refusal,
+            position: self.position,
+        }
+    }
+
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+    }
+
+    pub(super) fn is_identified(&self) -> bool {
+        self.identified
+    }
+
+    /// Whether a reply to this question can still be judged: nothing was voided since.
+    pub(super) fn is_current(&self, asked: Asked, epoch_began_at: Moment) -> bool {
+        asked.generation == self.generation && asked.sent_at >= epoch_began_at
+    }
+
+    /// Whether another node that is in use is this running server. Nodes that share the primary's
+    /// file are many views of one thing on purpose.
+    pub(super) fn is_run_of(&self, server: &Server) -> bool {
+        let same = self.server.is_some_and(|known| known.is_same_run(server));
+        same && self.identified && self.refusal.is_none() && !self.shared
+    }
+
+    /// Whether this node is in use and belongs to another cluster than `server`.
+    pub(super) fn is_of_another_system(&self, server: &Server) -> bool {
+        let in_use = self.identified && self.refusal.is_none();
+        in_use
+            && self
+                .server
+                .is_some_and(|known| known.system != server.system)
+    }
+
+    /// More replayed than the primary had written at an instant after the reply came.
+    pub(super) fn is_ahead_of(&self, primary: Lsn, taken_at: Moment) -> bool {
+        let ahead = self.position.is_some_and(|position| position > primary);
+        ahead && self.received_at < taken_at
+    }
+
+    /// A node refused as being ahead stays refused until the primary has passed it.
+    pub(super) fn is_still_ahead(&self, reading: Reading, primary: Option<Lsn>) -> bool {
+        let Reading::Position(position) = reading else {
+            return false;
+        };
+        self.refusal == Some(Refusal::AheadOfPrimary) && Some(position) > primary
+    }
+
+    pub(super) fn opened(&mut self, asked: Asked, identity: &Identity, now: Moment) -> Verdict {
+        let other_run = self
+            .server
+            .is_some_and(|known| !known.is_same_run(&identity.server));
+        let asked = if other_run {
+            self.void(now);
+            self.ask(None, asked.sent_at)
+        } else {
+            asked
+        };
+        self.server = Some(identity.server);
+        self.identified = true;
+        self.refusal = None;
+        self.take(asked, identity.reading, now)
+    }
+
+    /// Judges a reply against everything that the node has shown.
+    pub(super) fn take(&mut self, asked: Asked, reading: Reading, now: Moment) -> Verdict {
+        let Reading::Position(position) = reading else {
+            self.shared = true;
+            return self.accepted();
+        };
+        let below_what_was_shown_before = asked.shown.is_some_and(|shown| position < shown);
+        let below_what_was_shown_since = self.position.is_some_and(|shown| position < shown);
+        let above_what_a_later_question_saw = self
+            .latest
+            .is_some_and(|(sent_at, shown)| sent_at > asked.sent_at && shown < position);
+        if below_what_was_shown_before {
+            self.void(now);
+        } else if below_what_was_shown_since || above_what_a_later_question_saw {
+            return Verdict::Ambiguous;
+        }
+        self.position = Some(position);
+        self.received_at = now;
+        if self
+            .latest
+            .is_none_or(|(sent_at, _)| sent_at <= asked.sent_at)
+        {
+            self.latest = Some((asked.sent_at, position));
+        }
+        self.accepted()
+    }
+
+    /// Raises what is proved by what was shown.
+    pub(super) fn advance(&mut self, samples: &Samples) {
+        if !self.identified || self.refusal.is_some() {
+            return;
+        }
+        let proved = self.position.and_then(|position| samples.proves(position));
+        self.fresh_in_epoch = self.fresh_in_epoch.max(proved);
+        self.fresh_at_all = self.fresh_at_all.max(proved);
+    }
+
+    /// Floors accept nothing of an earlier epoch; bounds do, or a failover would send every read
+    /// to the new primary at once.
+    pub(super) fn epoch_began(&mut self) {
+        self.fresh_in_epoch = None;
+        self.identified = false;
+        self.position = None;
+        self.latest = None;
+        if let Some(Refusal::AheadOfPrimary | Refusal::OtherTimeline) = self.refusal {
+            self.refusal = None;
+        }
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal, now: Moment) {
+        if self.refusal != Some(refusal) {
+            self.void(now);
+            self.refusal = Some(refusal);
+        }
+    }
+
+    fn accepted(&self) -> Verdict {
+        Verdict::Accepted {
+            generation: self.generation,
+        }
+    }
+
+    /// Nothing that was shown counts any more, from `now` on.
+    fn void(&mut self, now: Moment) {
+        *self = Self {
+            generation: self.generation + 1,
+            since: now,
+            server: self.server,
+            identified: self.identified,
+            ..Self::default()
+        };
+    }
+}

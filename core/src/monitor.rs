@@ -1,0 +1,269 @@
+//! The monitor: one task per node that samples, probes and identifies over a connection of its own.
+//!
+//! Decides when to ask, never what an answer means. The only file of core that spawns tasks. One node that
+//! hangs delays nobody else; every question has a time limit; requests for a probe are coalesced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rand::RngExt;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::backend::{ProbeConnection, ProbeError, Prober};
+use crate::clock::Moment;
+use crate::fault::Fault;
+use crate::freshness::Verdict;
+use crate::health::HealthEvent;
+use crate::node::Node;
+use crate::opening::Opening;
+use crate::role::Role;
+use crate::shared::Shared;
+
+/// A catalogue takes longer to read than a position; so many probe deadlines it may take.
+const CATALOGUE_DEADLINES: u32 = 10;
+
+/// The running tasks; dropping it stops them.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Monitor {
+    /// Starts a task for each node. Must be called inside a tokio runtime.
+    #[expect(clippy::disallowed_methods, reason = "this is the monitor")]
+    pub(crate) fn start(shared: &Arc<Shared>, probers: Vec<Arc<dyn Prober>>) -> Self {
+        let stop = watch::Sender::new(false);
+        let nodes = shared.topology.nodes().iter();
+        let tasks = nodes.zip(probers).map(|(node, prober)| {
+            let task = Task {
+                shared: Arc::clone(shared),
+                node: Arc::clone(node),
+                prober,
+                catalogue_due: Mutex::new(Instant::now()),
+            };
+            let mut stopped = stop.subscribe();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = task.watch() => {}
+                    // an error means that the monitor is gone, which is the same
+                    _ = stopped.wait_for(|stop| *stop) => {}
+                }
+            })
+        });
+        Self {
+            tasks: tasks.collect(),
+            stop,
+        }
+    }
+
+    /// Stops and joins every task.
+    pub(crate) async fn shut_down(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if task.await.is_err() {
+                tracing::error!("a monitor task panicked");
+            }
+        }
+    }
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    node: Arc<Node>,
+    prober: Arc<dyn Prober>,
+    /// When the catalogue has to be read again. It outlives a connection.
+    catalogue_due: Mutex<Instant>,
+}
+
+impl Task {
+    async fn watch(self) {
+        if self.node.role == Role::Replica {
+            // a replica is judged by the primary it should follow; a primary that stays silent is
+            // given up after one probe
+            self.shared.topology.primary().was_probed().await;
+        }
+        loop {
+            if let Err(error) = self.watch_one_connection().await {
+                let event = HealthEvent::ProbeFailed(error.fault);
+                self.node.observe(event, Some(error.message));
+                self.pause(self.shared.options.sample_slow).await;
+            }
+        }
+    }
+
+    /// Opens a connection, identifies the server, and asks over it until it is due for replacement,
+    /// breaks, or turns out to belong to an older generation.
+    async fn watch_one_connection(&self) -> Result<(), ProbeError> {
+        let mut connection = self.bounded(self.prober.open()).await?;
+        let outcome = self.watch_over(connection.as_mut()).await;
+        drop(timeout(self.shared.options.probe_deadline, connection.close()).await);
+        outcome
+    }
+
+    async fn watch_over(&self, connection: &mut dyn ProbeConnection) -> Result<(), ProbeError> {
+        let Some(generation) = self.identify(connection).await? else {
+            return Ok(());
+        };
+        let until = Instant::now() + self.shared.options.probe_reconnect;
+        while Instant::now() < until {
+            self.pause(self.pace()).await;
+            if !self.ask(connection, generation).await? {
+                return Ok(());
+            }
+            self.forget_sessions();
+            if !self.read_catalogue(connection).await {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the primary's catalogue if that is due; `false` if the connection has to be opened
+    /// again, since its answer is still to come. A server that cannot answer is not taken for down.
+    async fn read_catalogue(&self, connection: &mut dyn ProbeConnection) -> bool {
+        if self.node.role == Role::Replica || !self.is_catalogue_due() {
+            return true;
+        }
+        let (shared, options) = (&self.shared, &self.shared.options);
+        let limit = options.probe_deadline * CATALOGUE_DEADLINES;
+        match timeout(limit, connection.read_catalogue()).await {
+            Ok(Ok(Some(catalogue))) => {
+                let catalogue = match options.sessions_are_prepared {
+                    true => catalogue.with_prepared_sessions(),
+                    false => catalogue,
+                };
+                shared
+                    .intents
+                    .learn(catalogue.settled(options.user_functions));
+                true
+            }
+            Ok(Ok(None)) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(node = %self.node.name, %error, "the catalogue could not be read");
+                true
+            }
+            Err(_) => {
+                tracing::warn!(node = %self.node.name, ?limit, "the catalogue was not read in time");
+                false
+            }
+        }
+    }
+
+    /// The generation of the connection, or `None` if it has to be opened again.
+    async fn identify(
+        &self,
+        connection: &mut dyn ProbeConnection,
+    ) -> Result<Option<u64>, ProbeError> {
+        let opening = Opening::of(&self.shared, &self.node);
+        let identity = self.bounded(connection.identify()).await?;
+        let verdict = opening.answered(&identity);
+        // only now: whoever waits for the first probe wants to see what came of it
+        self.node.observe(HealthEvent::ProbeSucceeded, None);
+        match verdict {
+            Verdict::Accepted { generation } => Ok(Some(generation)),
+            Verdict::Ambiguous => Ok(None),
+            Verdict::Refused(_) => {
+                self.pause(self.shared.options.sample_slow).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks for the position; `false` if the connection has to be opened again.
+    async fn ask(
+        &self,
+        connection: &mut dyn ProbeConnection,
+        generation: u64,
+    ) -> Result<bool, ProbeError> {
+        let shared = &self.shared;
+        let sent_at = shared.clock.now();
+        let index = self.node.id.replica_index();
+        let asked = index.and_then(|i| shared.freshness(|f| f.ask(i, Some(generation), sent_at)));
+        let reading = self.bounded(connection.read_position()).await?;
+        self.node.observe(HealthEvent::ProbeSucceeded, None);
+        let now = shared.clock.now();
+        let (Some(index), Some(asked)) = (index, asked) else {
+            shared.learn(|f| f.sampled(generation, sent_at, reading, now));
+            return Ok(self.node.generation() == generation);
+        };
+        let verdict = shared.learn(|f| f.replica_showed(index, asked, reading, now));
+        Ok(match verdict {
+            Verdict::Accepted {
+                generation: current,
+            } => current == generation,
+            // another reply overtook this one; that says nothing about this connection
+            Verdict::Ambiguous => {
+                self.node.generation() == generation && shared.freshness(|f| f.is_identified(index))
+            }
+            Verdict::Refused(_) => false,
+        })
+    }
+
+    /// Whether the catalogue has to be read now; if so, when it has to be read again begins anew.
+    fn is_catalogue_due(&self) -> bool {
+        let now = Instant::now();
+        let mut due = self.catalogue_due.lock();
+        // asked in any case: what has changed until now is read now
+        let changed = self.shared.intents.take_changed();
+        let is_due = changed || now >= *due;
+        if is_due {
+            *due = now + self.shared.options.catalogue_refresh;
+        }
+        is_due
+    }
+
+    fn pace(&self) -> Duration {
+        let (shared, options) = (&self.shared, &self.shared.options);
+        if shared
+            .demand
+            .is_pressing(shared.clock.now(), &shared.topology)
+        {
+            options.sample_fast
+        } else {
+            // many processes must not ask in step
+            options
+                .sample_slow
+                .mul_f64(rand::rng().random_range(0.9..1.1))
+        }
+    }
+
+    /// Waits, but no longer than until somebody asks for a probe. Two probes are never closer than
+    /// the fast pace.
+    async fn pause(&self, pause: Duration) {
+        let fast = self.shared.options.sample_fast;
+        tokio::time::sleep(fast.min(pause)).await;
+        let rest = pause.saturating_sub(fast);
+        if !rest.is_zero() {
+            drop(timeout(rest, self.node.probe_wanted.notified()).await);
+        }
+    }
+
+    /// Sessions whose writes every replica in use has replayed need not be remembered.
+    fn forget_sessions(&self) {
+        if self.node.role == Role::Replica {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let replicas = self.shared.topology.replicas().iter();
+        let in_use = replicas.filter(|node| node.is_selectable());
+        let passed = in_use.map(|node| node.fresh_as_of(now)).min();
+        self.shared
+            .sessions
+            .forget(passed.unwrap_or(Moment::NEVER), now);
+    }
+
+    async fn bounded<T>(
+        &self,
+        question: impl Future<Output = Result<T, ProbeError>>,
+    ) -> Result<T, ProbeError> {
+        let deadline = self.shared.options.probe_deadline;
+        timeout(deadline, question).await.unwrap_or_else(|_| {
+            let message = format!("no answer to a probe within {deadline:?}");
+            Err(ProbeError::new(Fault::Timeout, message))
+        })
+    }
+}

@@ -1,0 +1,306 @@
+//! One database server that a pool is held for: what the hot path reads of it.
+//!
+//! Decides nothing. [`Freshness`](crate::freshness::Freshness) and
+//! [`Health`](crate::health::Health) decide; their outcome is published here as atomics, so that
+//! routing a statement takes no lock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::Moment;
+use crate::freshness::Evidence;
+use crate::health::{Health, HealthEvent, HealthState};
+use crate::position::Lsn;
+use crate::refusal::Refusal;
+use crate::role::Role;
+
+/// Index of a node in its topology.
+///
+/// ```
+/// use orm_split_core::Topology;
+///
+/// fn pool_index(topology: &Topology) -> usize {
+///     topology.primary().id().index()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct NodeId(pub(crate) usize);
+
+impl NodeId {
+    /// Position of the node in the order in which nodes were given, the primary first.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+
+    /// Position among the replicas; `None` for the primary, which stands before them.
+    pub(crate) const fn replica_index(self) -> Option<usize> {
+        self.0.checked_sub(1)
+    }
+}
+
+/// A node as the router sees it.
+///
+/// ```
+/// use orm_split_core::Node;
+///
+/// fn label(node: &Node) -> String {
+///     format!("{} ({:?}), {} in flight", node.name(), node.role(), node.in_flight())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
+    pub(crate) in_flight: AtomicU32,
+    pub(crate) served: AtomicU64,
+    /// Asks the prober for a probe now; requests made meanwhile are one request.
+    pub(crate) probe_wanted: Notify,
+    fresh_as_of: AtomicU64,
+    stale_as_of: AtomicU64,
+    generation: AtomicU64,
+    since: AtomicU64,
+    shared: AtomicBool,
+    selectable: AtomicBool,
+    observed: Mutex<Observed>,
+    health: watch::Sender<HealthState>,
+}
+
+/// What only `status()` and state changes look at.
+#[derive(Debug, Default)]
+struct Observed {
+    health: Health,
+    refusal: Option<Refusal>,
+    position: Option<Lsn>,
+    last_error: Option<String>,
+    remark: Option<String>,
+}
+
+impl Node {
+    pub(crate) fn new(id: NodeId, name: Arc<str>, role: Role) -> Self {
+        Self {
+            id,
+            name,
+            role,
+            in_flight: AtomicU32::new(0),
+            served: AtomicU64::new(0),
+            probe_wanted: Notify::new(),
+            fresh_as_of: AtomicU64::new(0),
+            stale_as_of: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+            shared: AtomicBool::new(false),
+            selectable: AtomicBool::new(false),
+            observed: Mutex::default(),
+            health: watch::Sender::new(HealthState::Unknown),
+        }
+    }
+
+    /// The node's index.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The node's name: never a URL.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the node was configured to be.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Statements selected for this node and not finished.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Up and not refused.
+    pub(crate) fn is_selectable(&self) -> bool {
+        self.selectable.load(Ordering::Acquire)
+    }
+
+    /// What floors compare with.
+    pub(crate) fn fresh_as_of(&self, now: Moment) -> Moment {
+        if self.shared.load(Ordering::Acquire) {
+            return now;
+        }
+        Moment(self.fresh_as_of.load(Ordering::Acquire))
+    }
+
+    /// How far behind the node may be; `None` if that is unknown.
+    pub(crate) fn staleness(&self, now: Moment) -> Option<Duration> {
+        if self.shared.load(Ordering::Acquire) {
+            return Some(Duration::ZERO);
+        }
+        let as_of = Moment(self.stale_as_of.load(Ordering::Acquire));
+        (as_of != Moment::NEVER).then(|| now.since(as_of))
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The generation of an idle connection that was opened at `opened_at`; `None` if it belongs to
+    /// an earlier one and has to be closed.
+    pub(crate) fn generation_of(&self, opened_at: Moment) -> Option<u64> {
+        let generation = self.generation();
+        let since = Moment(self.since.load(Ordering::Acquire));
+        (opened_at >= since).then_some(generation)
+    }
+
+    /// Makes what the freshness protocol decided visible to the router. `Some` if that changed whether
+    /// the node is refused, which the caller has to tell.
+    pub(crate) fn publish(&self, evidence: &Evidence) -> Option<Option<Refusal>> {
+        let of = |moment: Option<Moment>| moment.unwrap_or(Moment::NEVER).0;
+        let mut observed = self.observed.lock();
+        // no connection of a refused node is old enough, or young enough, to be used
+        let since = evidence.refusal.map_or(evidence.since.0, |_| u64::MAX);
+        self.since.store(since, Ordering::Release);
+        if self.generation() != evidence.generation {
+            // nobody may see evidence of the new generation together with the old number: readers
+            // load the evidence first and the generation last
+            self.fresh_as_of.store(0, Ordering::Release);
+            self.stale_as_of.store(0, Ordering::Release);
+            self.shared.store(false, Ordering::Release);
+            self.generation
+                .store(evidence.generation, Ordering::Release);
+        }
+        self.fresh_as_of
+            .store(of(evidence.fresh_as_of), Ordering::Release);
+        self.stale_as_of
+            .store(of(evidence.stale_as_of), Ordering::Release);
+        self.shared.store(evidence.shared, Ordering::Release);
+        observed.position = evidence.position;
+        let changed = observed.refusal != evidence.refusal;
+        observed.refusal = evidence.refusal;
+        self.update_selectable(&observed);
+        changed.then_some(evidence.refusal)
+    }
+
+    /// To be called without any lock.
+    pub(crate) fn tell_refusal(&self, refusal: Option<Refusal>) {
+        match refusal {
+            Some(refusal) => tracing::warn!(node = %self.name, %refusal, "node is refused"),
+            None => tracing::info!(node = %self.name, "node is no longer refused"),
+        }
+    }
+
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.observed.lock().refusal
+    }
+
+    pub(crate) fn health(&self) -> HealthState {
+        *self.health.borrow()
+    }
+
+    pub(crate) fn position(&self) -> Option<Lsn> {
+        self.observed.lock().position
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.observed.lock().last_error.clone()
+    }
+
+    pub(crate) fn remark(&self) -> Option<String> {
+        self.observed.lock().remark.clone()
+    }
+
+    /// Something that `status()` should say of the node, such as a safeguard that is off.
+    pub(crate) fn set_remark(&self, remark: String) {
+        let known = &mut self.observed.lock().remark;
+        *known = Some(match known.take() {
+            Some(known) if known.contains(&remark) => known,
+            Some(known) => format!("{known}; {remark}"),
+            None => remark,
+        });
+    }
+
+    /// Feeds the health state machine; `error` is what the driver said.
+    pub(crate) fn observe(&self, event: HealthEvent, error: Option<String>) {
+        let mut observed = self.observed.lock();
+        let before = self.health();
+        let after = observed.health.step(event);
+        if after == HealthState::Up {
+            observed.last_error = None;
+        } else if error.is_some() {
+            observed.last_error = error;
+        }
+        let cause = observed.last_error.clone();
+        if before != after {
+            self.health.send_replace(after);
+        }
+        self.update_selectable(&observed);
+        // a subscriber may ask for the status: nothing is locked while it is told
+        drop(observed);
+        if before != after {
+            self.tell_health(after, cause.as_deref().unwrap_or(""));
+        }
+    }
+
+    fn tell_health(&self, state: HealthState, cause: &str) {
+        match state {
+            HealthState::Down => tracing::warn!(node = %self.name, cause, "node is down"),
+            HealthState::Up | HealthState::Unknown => {
+                tracing::info!(node = %self.name, "node is up");
+            }
+        }
+    }
+
+    /// Resolves when the node is down; at once if it is.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn went_down(&self) {
+        let mut health = self.health.subscribe();
+        // the sender lives in this node, so waiting cannot fail
+        if health
+            .wait_for(|state| *state == HealthState::Down)
+            .await
+            .is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Resolves when the node has been down for `grace` without a break.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn stayed_down(&self, grace: Duration) {
+        loop {
+            self.went_down().await;
+            let mut health = self.health.subscribe();
+            let recovered = health.wait_for(|state| *state != HealthState::Down);
+            if tokio::time::timeout(grace, recovered).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Resolves when the node has been probed once, whatever came of it.
+    pub(crate) async fn was_probed(&self) {
+        let mut health = self.health.subscribe();
+        let probed = health
+            .wait_for(|state| *state != HealthState::Unknown)
+            .await;
+        drop(probed);
+    }
+
+    fn update_selectable(&self, observed: &Observed) {
+        let up = *self.health.borrow() == HealthState::Up;
+        let selectable = up && observed.refusal.is_none();
+        self.selectable.store(selectable, Ordering::Release);
+    }
+}

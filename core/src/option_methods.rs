@@ -1,0 +1,107 @@
+//! The builder methods that set [`Options`](crate::Options), which every adapter's builder has.
+//!
+//! Decides nothing: the ranges are checked in one place, `Options::validate`.
+
+/// Methods for a builder with the fields `options: Options` and `policy: Arc<dyn Select>`; for
+/// adapters.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! option_methods {
+    () => {
+        /// How fresh reads have to be. Default `Consistency::Session`: a task, and a
+        /// Diesel connection, reads its own writes. With `Consistency::Process` it reads those of all tasks.
+        pub fn consistency(mut self, consistency: $crate::Consistency) -> Self {
+            self.options.consistency = consistency;
+            self
+        }
+
+        /// Replicas staler than this take no reads; `None` switches the bound off. Default 30 s, at
+        /// least twice the slow sampling interval.
+        pub fn max_staleness(mut self, bound: impl Into<Option<::std::time::Duration>>) -> Self {
+            self.options.max_staleness = bound.into();
+            self
+        }
+
+        /// What happens to reads when that bound cannot be kept because the primary is down. Default
+        /// `PrimaryLoss::Serve`.
+        pub fn primary_loss(mut self, policy: $crate::PrimaryLoss) -> Self {
+            self.options.primary_loss = policy;
+            self
+        }
+
+        /// How long an attempt waits for a connection to a replica. Default 1 s, 1 ms to 60 s.
+        pub fn checkout_deadline(mut self, deadline: ::std::time::Duration) -> Self {
+            self.options.checkout_deadline = deadline;
+            self
+        }
+
+        /// Which functions of the user's may run on replicas, by what PostgreSQL's catalogue says of them.
+        /// Default `UserFunctions::Stable`: IMMUTABLE and STABLE ones. One that takes an advisory lock
+        /// must be VOLATILE, since a replica grants the lock and excludes nobody.
+        pub fn user_functions(mut self, allowed: $crate::UserFunctions) -> Self {
+            self.options.user_functions = allowed;
+            self
+        }
+
+        /// How often the primary is asked for its functions and views. Default 60 s, 1 ms to a day, besides
+        /// after each statement outside a transaction that may have changed them.
+        pub fn catalogue_refresh(mut self, interval: ::std::time::Duration) -> Self {
+            self.options.catalogue_refresh = interval;
+            self
+        }
+
+        /// Whether a comment at the very start of a statement counts. Default `false`.
+        ///
+        /// `/* orm_split: primary */` keeps a read on the primary; `/* orm_split: replica */` makes a read
+        /// of a statement that would stay on the primary only because a function, view or the text itself
+        /// is not known to read. Nothing makes a read of a write, lock or session command that the text
+        /// shows.
+        ///
+        /// The risk: who can put text in front of a statement, or is wrong about a function, sends to a
+        /// replica what belongs on the primary. A write is refused there and run on the primary; an advisory
+        /// lock behind a function is granted there, and excludes nobody.
+        pub fn comment_hints(mut self, count: bool) -> Self {
+            self.options.comment_hints = count;
+            self
+        }
+
+        /// How long a probe may take, connecting included. Default 1 s, 1 ms to 60 s.
+        pub fn probe_deadline(mut self, deadline: ::std::time::Duration) -> Self {
+            self.options.probe_deadline = deadline;
+            self
+        }
+
+        /// How often each node is asked for its position: when nothing waits (default 1 s, 1 ms to 60 s and
+        /// at most `probe_reconnect`), and while a session waits for a replica to replay its write (default
+        /// 5 ms, 1 ms to the slow interval).
+        pub fn sample_intervals(
+            mut self,
+            slow: ::std::time::Duration,
+            fast: ::std::time::Duration,
+        ) -> Self {
+            self.options.sample_slow = slow;
+            self.options.sample_fast = fast;
+            self
+        }
+
+        /// How often the monitor replaces its connection to each node, to notice that an address leads
+        /// elsewhere. Default 5 s, from the slow sampling interval to a day.
+        pub fn probe_reconnect(mut self, interval: ::std::time::Duration) -> Self {
+            self.options.probe_reconnect = interval;
+            self
+        }
+
+        /// How long reads stay on the primary after its raw handle, or connection, was taken. Default 5 s, 1 ms to 5
+        /// minutes.
+        pub fn raw_pin(mut self, pin: ::std::time::Duration) -> Self {
+            self.options.raw_pin = pin;
+            self
+        }
+
+        /// How one of several replicas is chosen. Default `LeastInFlight`.
+        pub fn policy(mut self, policy: impl $crate::Select + 'static) -> Self {
+            self.policy = ::std::sync::Arc::new(policy);
+            self
+        }
+    };
+}

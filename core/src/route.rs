@@ -1,0 +1,266 @@
+//! Routing: from what a statement needs and what is known of the nodes to one node and one reason.
+//!
+//! A pure function of its arguments. It never waits, never allocates, and never sends a read to a
+//! replica that has not proved to be fresh enough for whoever asks.
+
+use std::sync::Arc;
+
+use rand::Rng;
+use serde::Serialize;
+
+use crate::classify::Dialect;
+use crate::clock::Moment;
+use crate::config::{Options, PrimaryLoss};
+use crate::intent::Intent;
+use crate::node::{Node, NodeId};
+use crate::reason::Reason;
+use crate::role::Role;
+use crate::select::{Candidates, Select};
+use crate::session::{Floor, Pin, SessionKey};
+use crate::topology::Topology;
+
+/// A wish of the caller that the text of the statement does not show.
+///
+/// ```
+/// use orm_split_core::{Hint, Splitter};
+///
+/// fn balance_is_read_from(splitter: &Splitter) -> String {
+///     splitter.explain("SELECT balance FROM account", Hint::Primary).node.to_string()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Hint {
+    /// None: the text decides.
+    #[default]
+    None,
+    /// The primary, also for reads.
+    Primary,
+}
+
+/// What a caller asks for beside the text of a statement. A [`Hint`] alone is one, too.
+///
+/// ```
+/// use orm_split_core::{Asks, Hint, SessionKey, Splitter};
+///
+/// /// Where a connection that has written would read.
+/// fn would_read_from(splitter: &Splitter, connection: SessionKey) -> String {
+///     let mut asks = Asks::from(Hint::None);
+///     asks.session = Some(connection);
+///     splitter.explain("SELECT 1", asks).node.to_string()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Asks {
+    /// A wish that the text does not show.
+    pub hint: Hint,
+    /// The handle's own session, on top of the current task's. Default none.
+    pub session: Option<SessionKey>,
+    /// The node that is taken if it is still a candidate, because a connection to it is at hand.
+    /// Default none.
+    pub prefers: Option<NodeId>,
+    /// What the statement needs by declaration, whatever its text says. Default: the text decides.
+    pub declared: Option<Intent>,
+}
+
+impl From<Hint> for Asks {
+    fn from(hint: Hint) -> Self {
+        Self {
+            hint,
+            ..Self::default()
+        }
+    }
+}
+
+/// A routing decision, for people and logs.
+///
+/// ```no_run
+/// # fn explain(route: orm_split_core::Route) {
+/// println!("{} because of {}", route.node, route.reason.as_str());
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Route {
+    /// The node's name.
+    pub node: Arc<str>,
+    /// Whether it is the primary or a replica.
+    pub role: Role,
+    /// Why.
+    pub reason: Reason,
+    /// What the statement needs.
+    pub intent: Intent,
+}
+
+impl Route {
+    /// The route of a statement where there is one node only.
+    #[must_use]
+    pub fn without_replicas(dialect: Dialect, sql: &str) -> Self {
+        let intent = crate::classify(dialect, sql);
+        Self {
+            node: Arc::from("primary"),
+            role: Role::Primary,
+            reason: match intent {
+                Intent::Read => Reason::NoReplica,
+                Intent::Primary(cause) => Reason::Statement(cause),
+            },
+            intent,
+        }
+    }
+}
+
+/// What is to be routed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) intent: Intent,
+    pub(crate) hint: Hint,
+    pub(crate) session: Option<SessionKey>,
+    /// The bit of the replica that a connection is at hand to.
+    pub(crate) prefers: u64,
+    pub(crate) floor: Floor,
+    /// Replicas that have failed this statement already, as bits by index among the replicas.
+    pub(crate) tried: u64,
+    /// Replicas that were no longer fresh enough once a connection was there.
+    pub(crate) fell_behind: u64,
+    /// A replica once refused the statement as a write.
+    pub(crate) misrouted: bool,
+}
+
+/// The outcome: a node and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decision<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) reason: Reason,
+}
+
+/// Decides where a statement runs.
+pub(crate) fn route<'a>(
+    topology: &'a Topology,
+    request: &Request,
+    options: &Options,
+    policy: &dyn Select,
+    now: Moment,
+    rng: &mut dyn Rng,
+) -> Decision<'a> {
+    let primary = |reason| Decision {
+        node: topology.primary(),
+        reason,
+    };
+    if let Some(reason) = needs_primary(topology, request) {
+        return primary(reason);
+    }
+    let survey = Survey::of(topology.replicas(), request, options, now);
+    let mut select = |mask: u64, reason| {
+        let preferred = mask & request.prefers;
+        let mask = if preferred == 0 { mask } else { preferred };
+        let candidates = Candidates::new(topology.replicas(), mask)?;
+        let node = policy.select(candidates, rng).node();
+        Some(Decision { node, reason })
+    };
+    let (mask, reason) = if survey.admitted == 0 && serves_stale(topology, options) {
+        (survey.stale, Reason::PrimaryLost)
+    } else {
+        (survey.admitted, Reason::Read)
+    };
+    select(mask, reason).unwrap_or_else(|| primary(survey.why_none()))
+}
+
+/// Whether the bound gives way because the primary is down, or its address leads to none.
+fn serves_stale(topology: &Topology, options: &Options) -> bool {
+    options.primary_loss == PrimaryLoss::Serve && !topology.primary().is_selectable()
+}
+
+fn needs_primary(topology: &Topology, request: &Request) -> Option<Reason> {
+    match request.intent {
+        Intent::Primary(cause) => return Some(Reason::Statement(cause)),
+        Intent::Read => {}
+    }
+    match request.hint {
+        Hint::Primary => return Some(Reason::Hint),
+        Hint::None => {}
+    }
+    match request.floor.pin {
+        Some(Pin::RawTransaction) => return Some(Reason::RawTransaction),
+        Some(Pin::RawHandle) => return Some(Reason::RawHandle),
+        Some(Pin::SessionState) => return Some(Reason::SessionState),
+        None => {}
+    }
+    if request.misrouted {
+        return Some(Reason::Misrouted);
+    }
+    topology.replicas().is_empty().then_some(Reason::NoReplica)
+}
+
+/// Which replicas may serve a read, and what keeps the others out.
+#[derive(Debug, Default)]
+struct Survey {
+    admitted: u64,
+    /// Would be admitted but for the staleness bound.
+    stale: u64,
+    any_up: bool,
+    any_below_floor: bool,
+}
+
+impl Survey {
+    fn of(replicas: &[Arc<Node>], request: &Request, options: &Options, now: Moment) -> Self {
+        let mut survey = Self::default();
+        for (index, node) in replicas.iter().enumerate() {
+            let bit = 1_u64 << index;
+            if request.tried & bit != 0 || !node.is_selectable() {
+                continue;
+            }
+            survey.any_up = true;
+            let fell_behind = request.fell_behind & bit != 0;
+            if fell_behind || !meets_floor(node, request.floor.at, now) {
+                survey.any_below_floor = true;
+            } else if meets_bound(node, options, now) {
+                survey.admitted |= bit;
+            } else {
+                survey.stale |= bit;
+            }
+        }
+        survey
+    }
+
+    fn why_none(&self) -> Reason {
+        match (self.any_up, self.any_below_floor) {
+            (false, _) => Reason::NoReplicaUp,
+            (true, true) => Reason::FloorNotMet,
+            (true, false) => Reason::TooStale,
+        }
+    }
+}
+
+/// Strictly greater, since instants can tie. A floor of nobody's is met by everyone.
+pub(crate) fn meets_floor(node: &Node, floor: Moment, now: Moment) -> bool {
+    floor == Moment::NEVER || node.fresh_as_of(now) > floor
+}
+
+fn meets_bound(node: &Node, options: &Options, now: Moment) -> bool {
+    let Some(bound) = options.max_staleness else {
+        return true;
+    };
+    node.staleness(now)
+        .is_some_and(|staleness| staleness <= bound)
+}
+
+/// Whether a replica that was routed to may still serve: looked at again after checkout, over a
+/// connection of `generation`.
+pub(crate) fn still_serves(
+    node: &Node,
+    generation: u64,
+    decision: Reason,
+    floor: Moment,
+    options: &Options,
+    now: Moment,
+) -> bool {
+    let bound_holds = decision == Reason::PrimaryLost || meets_bound(node, options, now);
+    // the generation last, see `Node::publish`
+    meets_floor(node, floor, now) && bound_holds && node.generation() == generation
+}
+
+/// The bit of a replica in [`Request::tried`]; 0 for the primary.
+pub(crate) fn bit_of(id: NodeId) -> u64 {
+    id.replica_index().map_or(0, |index| 1 << index)
+}

@@ -1,0 +1,313 @@
+//! Implicit sessions: what each task, or thread outside a task, has written lately.
+//!
+//! Decides the floor of a read: the oldest state that whoever asks accepts. Must never loosen a
+//! guarantee: an entry is dropped only when every node in use has passed it, or by folding it into
+//! a floor for everyone. The map is normally empty, and an empty map costs two atomic loads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::ThreadId;
+
+use parking_lot::Mutex;
+
+use crate::clock::{Clock, Moment};
+
+/// Whose session a statement belongs to.
+///
+/// ```
+/// use orm_split_core::SessionKey;
+///
+/// assert_eq!(SessionKey::current(), SessionKey::current());
+/// let other = std::thread::spawn(SessionKey::current).join();
+/// assert_ne!(other.ok(), Some(SessionKey::current()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey(Owner);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Task(tokio::task::Id),
+    Thread(ThreadId),
+    Handle(u64),
+}
+
+impl SessionKey {
+    /// The current tokio task; outside one (also in the root future of a runtime) the thread.
+    #[must_use]
+    pub fn current() -> Self {
+        Self(
+            tokio::task::try_id()
+                .map_or_else(|| Owner::Thread(std::thread::current().id()), Owner::Task),
+        )
+    }
+
+    /// A session of its own for a handle that stands for one connection: on top of the task's, for as
+    /// long as the handle lives. To be ended with
+    /// [`Splitter::end_session`](crate::Splitter::end_session).
+    #[must_use]
+    pub fn of_handle() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(Owner::Handle(NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// What a session asks of the node that serves its next read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Floor {
+    /// Everything committed before this instant must be visible.
+    pub(crate) at: Moment,
+    pub(crate) pin: Option<Pin>,
+}
+
+/// Why a session stays on the primary whatever the replicas have replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pin {
+    /// It may be writing through the raw handle.
+    RawHandle,
+    /// It opened a transaction with a raw `BEGIN`.
+    RawTransaction,
+    /// It changed its connection's state (`SET`, a temporary table), which the others lack.
+    SessionState,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    wrote_at: Moment,
+    raw_until: Moment,
+    in_raw_transaction: bool,
+    has_state: bool,
+}
+
+impl Entry {
+    /// Writes through a raw handle can have happened until its pin ended.
+    fn floor(&self) -> Moment {
+        self.wrote_at.max(self.raw_until)
+    }
+
+    fn pin(&self, now: Moment) -> Option<Pin> {
+        if self.in_raw_transaction {
+            Some(Pin::RawTransaction)
+        } else if self.has_state {
+            Some(Pin::SessionState)
+        } else {
+            (self.raw_until > now).then_some(Pin::RawHandle)
+        }
+    }
+
+    /// What lasts until it is ended, however long that takes.
+    fn is_held(&self) -> bool {
+        self.in_raw_transaction || self.has_state
+    }
+}
+
+/// The sessions of one splitter.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    entries: Mutex<HashMap<SessionKey, Entry>>,
+    count: AtomicUsize,
+    low_water: AtomicU64,
+    /// The latest write of any session.
+    wrote_at: AtomicU64,
+    /// The latest end of a raw handle's pin of any session.
+    raw_until: AtomicU64,
+    capacity: usize,
+    remembers_writes: bool,
+}
+
+/// 65,536 entries are about 4 MiB.
+const CAPACITY: usize = 65_536;
+
+impl Sessions {
+    /// Without replicas nobody could be behind, and nobody would ever forget a write.
+    pub(crate) fn new(remembers_writes: bool) -> Self {
+        Self {
+            remembers_writes,
+            ..Self::with_capacity(CAPACITY)
+        }
+    }
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self {
+            entries: Mutex::default(),
+            count: AtomicUsize::new(0),
+            low_water: AtomicU64::new(0),
+            wrote_at: AtomicU64::new(0),
+            raw_until: AtomicU64::new(0),
+            capacity,
+            remembers_writes: true,
+        }
+    }
+
+    /// How many sessions are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// The floor of the current session, and of the handle's if there is one: the higher of both.
+    pub(crate) fn floor(&self, handle: Option<SessionKey>, now: Moment) -> Floor {
+        let entries = match self.len() {
+            0 => [None, None],
+            _ => {
+                let entries = self.entries.lock();
+                let of = |key| entries.get(&key).copied();
+                [of(SessionKey::current()), handle.and_then(of)]
+            }
+        };
+        // last: what is folded meanwhile raises it before it leaves the map
+        let low_water = Moment(self.low_water.load(Ordering::Acquire));
+        let mut floor = Floor {
+            at: low_water,
+            pin: None,
+        };
+        for entry in entries.into_iter().flatten() {
+            floor.at = floor.at.max(entry.floor());
+            floor.pin = floor.pin.or(entry.pin(now));
+        }
+        floor
+    }
+
+    /// The floor of the current session if what any other session has written counts as its own. A raw
+    /// transaction stays a matter of the session that began it: nobody else sees into it.
+    pub(crate) fn floor_of_all(&self, handle: Option<SessionKey>, now: Moment) -> Floor {
+        let own = self.floor(handle, now);
+        let raw_until = Moment(self.raw_until.load(Ordering::Acquire));
+        let wrote_at = Moment(self.wrote_at.load(Ordering::Acquire));
+        let raw = (raw_until > now).then_some(Pin::RawHandle);
+        Floor {
+            at: own.at.max(wrote_at).max(raw_until),
+            pin: own.pin.or(raw),
+        }
+    }
+
+    /// The session's write was acknowledged, or its outcome became unknown, at `at`.
+    pub(crate) fn wrote(&self, key: SessionKey, at: Moment) {
+        self.remember(key, |entry| entry.wrote_at = entry.wrote_at.max(at));
+    }
+
+    /// The session may write through the raw handle until `until`.
+    pub(crate) fn holds_raw_handle(&self, key: SessionKey, until: Moment) {
+        self.remember(key, |entry| entry.raw_until = entry.raw_until.max(until));
+    }
+
+    /// A statement ran through the raw handle at `at`; renews the pin of a session that has one.
+    pub(crate) fn used_raw_handle(&self, key: SessionKey, at: Moment, until: Moment) {
+        self.remember(key, |entry| {
+            entry.wrote_at = entry.wrote_at.max(at);
+            entry.raw_until = entry.raw_until.max(until);
+        });
+    }
+
+    /// The session sent a raw `BEGIN` (`true`) or ended its transaction (`false`).
+    pub(crate) fn in_raw_transaction(&self, key: SessionKey, is_open: bool) {
+        self.update(key, |entry| entry.in_raw_transaction = is_open);
+    }
+
+    /// The session's connection differs from others from now on.
+    pub(crate) fn has_state(&self, key: SessionKey) {
+        self.update(key, |entry| entry.has_state = true);
+    }
+
+    /// What keeps the session on its connection, whatever is known of the nodes.
+    pub(crate) fn held(&self, key: SessionKey) -> Option<Pin> {
+        if self.len() == 0 {
+            return None;
+        }
+        let entry = self.entries.lock().get(&key).copied()?;
+        entry.is_held().then(|| entry.pin(Moment::NEVER)).flatten()
+    }
+
+    /// Nobody will ask for the session any more.
+    pub(crate) fn end(&self, key: SessionKey) {
+        if self.len() == 0 {
+            return;
+        }
+        let mut entries = self.entries.lock();
+        entries.remove(&key);
+        self.count.store(entries.len(), Ordering::Release);
+    }
+
+    /// Drops what no longer matters, since every node in use has passed `passed`. A node that joins
+    /// or returns has to pass what was dropped, through the low-water instant.
+    pub(crate) fn forget(&self, passed: Moment, now: Moment) {
+        if self.len() == 0 {
+            return;
+        }
+        let mut entries = self.entries.lock();
+        let mut folded = Moment::NEVER;
+        entries.retain(|_, entry| {
+            let done = entry.floor() < passed && entry.raw_until <= now;
+            let keep = entry.is_held() || !done;
+            if !keep {
+                folded = folded.max(entry.floor());
+            }
+            keep
+        });
+        // raised before the map looks empty to anyone
+        self.low_water.fetch_max(folded.0, Ordering::AcqRel);
+        self.count.store(entries.len(), Ordering::Release);
+    }
+
+    fn remember(&self, key: SessionKey, change: impl FnOnce(&mut Entry)) {
+        if self.remembers_writes {
+            self.update(key, change);
+        }
+    }
+
+    fn update(&self, key: SessionKey, change: impl FnOnce(&mut Entry)) {
+        let mut entries = self.entries.lock();
+        if entries.len() >= self.capacity && !entries.contains_key(&key) {
+            self.fold_older_half(&mut entries);
+        }
+        let entry = entries.entry(key).or_default();
+        change(entry);
+        self.wrote_at.fetch_max(entry.wrote_at.0, Ordering::AcqRel);
+        self.raw_until
+            .fetch_max(entry.raw_until.0, Ordering::AcqRel);
+        self.count.store(entries.len(), Ordering::Release);
+    }
+
+    /// While a replica is away nothing is forgotten; this bounds what that costs. Open transactions
+    /// stay, and so do pins: their end may lie in the future, which would be a floor nobody can pass.
+    fn fold_older_half(&self, entries: &mut HashMap<SessionKey, Entry>) {
+        let folds = |entry: &Entry| !entry.is_held() && entry.raw_until == Moment::NEVER;
+        let foldable = entries.values().filter(|entry| folds(entry));
+        let mut floors: Vec<Moment> = foldable.map(Entry::floor).collect();
+        if floors.is_empty() {
+            return;
+        }
+        let middle = floors.len() / 2;
+        let (_, median, _) = floors.select_nth_unstable(middle);
+        let median = *median;
+        self.low_water.fetch_max(median.0, Ordering::AcqRel);
+        entries.retain(|_, entry| !folds(entry) || entry.floor() > median);
+    }
+}
+
+/// Marks the session when dropped: after the outcome of a write arrived, and just as much when its
+/// future is dropped or its outcome is unknown.
+#[derive(Debug)]
+pub(crate) struct WriteMark {
+    sessions: Arc<Sessions>,
+    clock: Clock,
+    key: SessionKey,
+}
+
+impl WriteMark {
+    pub(crate) fn armed(sessions: &Arc<Sessions>, clock: Clock, key: SessionKey) -> Self {
+        Self {
+            sessions: Arc::clone(sessions),
+            clock,
+            key,
+        }
+    }
+}
+
+impl Drop for WriteMark {
+    fn drop(&mut self) {
+        self.sessions.wrote(self.key, self.clock.now());
+    }
+}
+
+#[cfg(test)]
+mod tests;

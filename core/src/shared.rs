@@ -1,0 +1,116 @@
+//! The state that routing, attempts and the monitor share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::classify::Dialect;
+use crate::clock::Clock;
+use crate::config::Options;
+use crate::demand::Demand;
+use crate::freshness::Freshness;
+use crate::intent::Intent;
+use crate::intents::Intents;
+use crate::misroutes::Misroutes;
+use crate::node::Node;
+use crate::reason::Reason;
+use crate::select::Select;
+use crate::session::{SessionKey, Sessions, WriteMark};
+use crate::topology::Topology;
+
+/// One splitter's state. Shared by its handles and its monitor tasks.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) dialect: Dialect,
+    pub(crate) options: Options,
+    pub(crate) policy: Arc<dyn Select>,
+    pub(crate) topology: Topology,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) misroutes: Misroutes,
+    pub(crate) intents: Intents,
+    pub(crate) demand: Demand,
+    pub(crate) counters: [AtomicU64; Reason::COUNT],
+    freshness: Mutex<Freshness>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        dialect: Dialect,
+        options: Options,
+        policy: Arc<dyn Select>,
+        topology: Topology,
+    ) -> Self {
+        let freshness = Freshness::new(topology.replicas().len());
+        let remembers_writes = !topology.replicas().is_empty();
+        Self {
+            clock: Clock::start(),
+            dialect,
+            options,
+            policy,
+            topology,
+            sessions: Arc::new(Sessions::new(remembers_writes)),
+            misroutes: Misroutes::default(),
+            intents: Intents::default(),
+            demand: Demand::default(),
+            counters: [const { AtomicU64::new(0) }; Reason::COUNT],
+            freshness: Mutex::new(freshness),
+        }
+    }
+
+    /// What a statement needs.
+    pub(crate) fn intent(&self, sql: &str) -> Intent {
+        self.intents.of(self.dialect, &self.options, sql)
+    }
+
+    pub(crate) fn count(&self, node: &Node, reason: Reason) {
+        node.served.fetch_add(1, Ordering::Relaxed);
+        if let Some(counter) = self.counters.get(reason.index()) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Marks the session `key` when it is dropped.
+    pub(crate) fn write_mark(&self, key: SessionKey) -> WriteMark {
+        WriteMark::armed(&self.sessions, self.clock, key)
+    }
+
+    /// Reads the protocol's state.
+    pub(crate) fn freshness<R>(&self, read: impl FnOnce(&Freshness) -> R) -> R {
+        read(&self.freshness.lock())
+    }
+
+    /// Changes the protocol's state and publishes the outcome to the router.
+    pub(crate) fn learn<R>(&self, change: impl FnOnce(&mut Freshness) -> R) -> R {
+        let mut freshness = self.freshness.lock();
+        let epoch = freshness.epoch();
+        let result = change(&mut freshness);
+        let mut changes = Vec::new();
+        for node in self.topology.nodes() {
+            let evidence = match node.id.replica_index() {
+                None => Some(freshness.primary_evidence()),
+                Some(index) => freshness.evidence(index),
+            };
+            let change = evidence.and_then(|evidence| node.publish(&evidence));
+            changes.extend(change.map(|refusal| (node, refusal)));
+        }
+        let began = (freshness.epoch() != epoch).then(|| (freshness.epoch(), freshness.primary()));
+        // a subscriber may ask for the status: nothing is locked while it is told
+        drop(freshness);
+        if let Some((epoch, primary)) = began {
+            self.epoch_began(epoch, primary.map(|server| server.timeline));
+        }
+        for (node, refusal) in changes {
+            node.tell_refusal(refusal);
+        }
+        result
+    }
+
+    fn epoch_began(&self, epoch: u64, timeline: Option<u32>) {
+        tracing::info!(epoch, timeline, "a primary was identified");
+        for node in self.topology.replicas() {
+            node.probe_wanted.notify_one();
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The façade of core: what an adapter holds.
+//!
+//! Decides nothing itself; it is the one file that knows all others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::attempt;
+use crate::backend::{Connected, Prober, Statement};
+use crate::classify::Dialect;
+use crate::config::{ConfigError, Options};
+use crate::error::{AttemptFailure, Phase, SplitError};
+use crate::fault::Fault;
+use crate::health::HealthEvent;
+use crate::intent::{Cause, Intent};
+use crate::monitor::Monitor;
+use crate::node::Node;
+use crate::observe;
+use crate::opening::Identifying;
+use crate::reason::Reason;
+use crate::role::Role;
+use crate::route::{Asks, Route};
+use crate::select::Select;
+use crate::session::{Pin, SessionKey, WriteMark};
+use crate::session_state;
+use crate::shared::Shared;
+use crate::status::Status;
+use crate::topology::Topology;
+
+/// Decides where statements run and runs them through an adapter's [`Statement`].
+///
+/// Its monitor tasks stop when it is dropped, so a prober must not hold it; [`shut_down`](Self::shut_down)
+/// also joins them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use orm_split_core::{Dialect, Hint, LeastInFlight, Options, Reason, Splitter};
+///
+/// let replicas = [Arc::from("replica-1")];
+/// let policy = Arc::new(LeastInFlight);
+/// let splitter = Splitter::new(Dialect::Postgres, Options::default(), policy, "primary", &replicas)?;
+/// // nothing was probed yet, so nothing is known of the replica
+/// let route = splitter.explain("SELECT 1", Hint::None);
+/// assert_eq!(route.reason, Reason::NoReplicaUp);
+/// # Ok::<(), orm_split_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Splitter {
+    shared: Arc<Shared>,
+    monitor: Mutex<Option<Monitor>>,
+}
+
+impl Splitter {
+    /// A splitter over a topology; nothing runs until [`start`](Self::start).
+    ///
+    /// # Errors
+    /// An option or the number of replicas is out of range.
+    pub fn new(
+        dialect: Dialect,
+        options: Options,
+        policy: Arc<dyn Select>,
+        primary: impl Into<Arc<str>>,
+        replicas: &[Arc<str>],
+    ) -> Result<Self, ConfigError> {
+        options.validate()?;
+        let topology = Topology::new(primary.into(), replicas)?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(dialect, options, policy, topology)),
+            monitor: Mutex::new(None),
+        })
+    }
+
+    /// Starts the monitor with one prober per node, the primary's first, and waits until each node
+    /// has been probed once, but no longer than twice the probe deadline.
+    ///
+    /// # Cancel safety
+    /// The monitor runs on if the future is dropped.
+    pub async fn start(&self, probers: Vec<Arc<dyn Prober>>) {
+        *self.monitor.lock() = Some(Monitor::start(&self.shared, probers));
+        let limit = self.shared.options.probe_deadline * 2;
+        let all = self.shared.topology.nodes().iter();
+        let probed = futures_util::future::join_all(all.map(|node| node.was_probed()));
+        drop(tokio::time::timeout(limit, probed).await);
+    }
+
+    /// The nodes.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.shared.topology
+    }
+
+    /// What was configured.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Runs a statement on the node it is routed to, and again elsewhere where that is safe.
+    ///
+    /// # Errors
+    /// The host's own error, or ours wrapped by [`Statement::fail`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the node's place back, marks the session if a write was sent, and
+    /// drops the statement's own future, which closes its connection.
+    pub async fn run<S: Statement>(
+        &self,
+        sql: &str,
+        asks: impl Into<Asks>,
+        statement: &S,
+    ) -> Result<S::Output, S::Error> {
+        attempt::run(&self.shared, sql, asks.into(), statement).await
+    }
+
+    /// Begins a transaction that the caller declares to be read-only: on a replica if one meets the
+    /// session's floor now, which is then fixed for the whole transaction. The BEGIN is part of the
+    /// statement's checkout; its output keeps the [`Hold`](crate::Hold) to the transaction's end.
+    ///
+    /// # Errors
+    /// The host's own error, or ours wrapped by [`Statement::fail`].
+    ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    pub async fn begin_read_only<S: Statement>(
+        &self,
+        asks: impl Into<Asks>,
+        statement: &S,
+    ) -> Result<S::Output, S::Error> {
+        attempt::begin_read_only(&self.shared, asks.into(), statement).await
+    }
+
+    /// Why `sql` must not run in a read-only transaction that is on a replica.
+    #[must_use]
+    pub fn leaves_read_only_replica(&self, sql: &str) -> Option<Cause> {
+        self.shared.intent(sql).leaves_read_only_replica()
+    }
+
+    /// What the text of a statement says, for a statement that runs in a transaction or on a connection
+    /// that is held: there it is not routed, so neither the catalogue nor a hint has a say.
+    #[must_use]
+    pub fn by_text(&self, sql: &str) -> Intent {
+        crate::classify(self.shared.dialect, sql)
+    }
+
+    /// Whether a statement, [`by_text`](Self::by_text) of `intent`, may make a transaction write that was
+    /// declared read-only.
+    #[must_use]
+    pub fn may_change_transaction(&self, intent: Intent, sql: &str) -> bool {
+        session_state::may_lift_read_only(intent, sql)
+    }
+
+    /// Where `sql` would go now, and why, without sending it.
+    #[must_use]
+    pub fn explain(&self, sql: &str, asks: impl Into<Asks>) -> Route {
+        let request = self.shared.request(sql, asks.into());
+        let decision = self.shared.route(&request);
+        Route {
+            node: Arc::clone(&decision.node.name),
+            role: decision.node.role,
+            reason: decision.reason,
+            intent: request.intent,
+        }
+    }
+
+    /// Counts a transaction on the primary.
+    pub fn count_transaction(&self) {
+        self.shared
+            .count(self.shared.topology.primary(), Reason::Transaction);
+    }
+
+    /// Shows a statement of a transaction: it runs on the transaction's `node` without being routed.
+    pub fn runs_in_transaction(&self, node: &Node, sql: &str) {
+        observe::runs(node, Reason::Transaction, sql);
+    }
+
+    /// The session `key` wrote something that the library did not see, or whose outcome just
+    /// arrived.
+    pub fn wrote(&self, key: SessionKey) {
+        self.shared.sessions.wrote(key, self.shared.clock.now());
+    }
+
+    /// Marks the session `key` when the returned value is dropped. For a COMMIT: armed before it is
+    /// sent, dropped when its outcome arrived or its future was dropped.
+    #[must_use]
+    pub fn mark_on_drop(&self, key: SessionKey) -> Mark {
+        self.shared.intents.commits();
+        Mark {
+            _on_drop: self.shared.write_mark(key),
+        }
+    }
+
+    /// The current session takes the raw handle of the primary.
+    pub fn raw_handle_taken(&self) {
+        self.raw_handle_taken_by(SessionKey::current());
+    }
+
+    /// The session `key` takes the raw handle of the primary.
+    pub fn raw_handle_taken_by(&self, key: SessionKey) {
+        let until = self.shared.clock.now().after(self.shared.options.raw_pin);
+        self.shared.sessions.holds_raw_handle(key, until);
+    }
+
+    /// A statement, [`by_text`](Self::by_text) of `intent`, is about to run outside of [`run`](Self::run)
+    /// on the connection of the handle `key`: from then on the handle stays there if others lack what it
+    /// changes.
+    pub fn note_state(&self, intent: Intent, sql: &str, key: SessionKey) {
+        self.shared.note_state(intent, sql, key);
+    }
+
+    /// Whether the handle `key` must stay on its connection to the primary, and that connection must
+    /// serve nobody else while a transaction is open on it.
+    #[must_use]
+    pub fn held(&self, key: SessionKey) -> Option<Held> {
+        match self.shared.sessions.held(key)? {
+            Pin::RawTransaction => Some(Held::RawTransaction),
+            Pin::SessionState | Pin::RawHandle => Some(Held::SessionState),
+        }
+    }
+
+    /// The handle `key` is gone, and its session with it.
+    pub fn end_session(&self, key: SessionKey) {
+        self.shared.sessions.end(key);
+    }
+
+    /// A connection to `node` could not be opened. Whoever waits for one gives up at once if the node
+    /// is to blame.
+    pub fn could_not_open(&self, node: &Node, fault: Fault, message: impl Into<String>) {
+        if fault.blames_node() {
+            node.observe(HealthEvent::StatementFailed(fault), Some(message.into()));
+            node.probe_wanted.notify_one();
+        }
+    }
+
+    /// A statement ran through the raw handle in the current session; plain reads change nothing.
+    pub fn raw_handle_used(&self, sql: &str) {
+        let intent = self.by_text(sql);
+        self.shared.intents.ran(intent);
+        if matches!(intent, Intent::Read | Intent::Primary(Cause::Empty)) {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let until = now.after(self.shared.options.raw_pin);
+        let key = SessionKey::current();
+        self.shared.sessions.used_raw_handle(key, now, until);
+    }
+
+    /// A question for a connection that was just opened to `node`; made before it is sent.
+    #[must_use]
+    pub fn identify<'a>(&'a self, node: &'a Node) -> Identifying<'a> {
+        Identifying::on(&self.shared, node)
+    }
+
+    /// The generation of an idle connection that was opened `age` ago; `None` if it belongs to an
+    /// earlier one and must be closed. Call it when the connection is taken from its pool.
+    #[must_use]
+    pub fn connection_of_age(&self, node: &Node, age: Duration) -> Option<Connected> {
+        // The age was read a moment ago. Taking the connection for older than it is costs at most
+        // a reconnect; for younger, it could pass off a connection of the generation before.
+        const MARGIN: Duration = Duration::from_millis(100);
+        let opened_at = self.shared.clock.ago(age.saturating_add(MARGIN));
+        let generation = node.generation_of(opened_at)?;
+        Some(Connected { generation })
+    }
+
+    /// For a connection of a pool that the library did not build, and whose opening it therefore did
+    /// not see: trusted to lead to the node's current server.
+    #[must_use]
+    pub fn trusted_connection(&self, node: &Node) -> Connected {
+        Connected {
+            generation: node.generation(),
+        }
+    }
+
+    /// For a statement, [`by_text`](Self::by_text) of `intent`, that is about to run inside a transaction:
+    /// `Some` if its text ends the transaction, to be dropped when the outcome is there, as with
+    /// [`mark_on_drop`](Self::mark_on_drop).
+    #[must_use]
+    pub fn mark_if_it_commits(&self, intent: Intent, key: SessionKey) -> Option<Mark> {
+        self.shared.intents.ran_inside(intent);
+        let ends = matches!(
+            intent,
+            Intent::Primary(
+                Cause::TransactionEnd | Cause::TransactionControl | Cause::MultipleStatements
+            )
+        );
+        ends.then(|| self.mark_on_drop(key))
+    }
+
+    /// Something that `status()` should say of a node, beside what it says already.
+    pub fn remark(&self, node: &Node, remark: impl Into<String>) {
+        node.set_remark(remark.into());
+    }
+
+    /// A snapshot of nodes and counters.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Refusals known now, by node: what a builder turns into errors.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<SplitError> {
+        let nodes = self.shared.topology.nodes().iter();
+        let refused = nodes.filter_map(|node| {
+            let refusal = node.refusal()?;
+            let node = node.name.to_string();
+            Some(SplitError::Refused { node, refusal })
+        });
+        refused.collect()
+    }
+
+    /// Why a node's latest probe failed, if it is down.
+    #[must_use]
+    pub fn last_failure(&self, node: &Node) -> Option<AttemptFailure> {
+        let cause = node.last_error()?;
+        let (phase, fault) = (Phase::Checkout, Fault::Unreachable);
+        Some(AttemptFailure::new(node.name(), phase, fault, cause))
+    }
+
+    /// What a statement that must stay on `node` ends with when the node has gone down under it.
+    #[must_use]
+    pub fn lost(&self, node: &Node) -> SplitError {
+        let cause = node.last_error();
+        let cause = cause.unwrap_or_else(|| "the node is down".to_owned());
+        let (phase, fault) = (Phase::Execute, Fault::Unreachable);
+        SplitError::Exhausted(vec![AttemptFailure::new(node.name(), phase, fault, cause)])
+    }
+
+    /// Stops the monitor and joins its tasks. Routing goes on with what is known, which grows stale.
+    ///
+    /// # Cancel safety
+    /// The tasks stop even if the future is dropped.
+    pub async fn shut_down(&self) {
+        let monitor = self.monitor.lock().take();
+        if let Some(monitor) = monitor {
+            monitor.shut_down().await;
+        }
+    }
+}
+
+/// What holds a handle on its connection, see [`Splitter::held`].
+///
+/// ```
+/// use orm_split_core::{Held, SessionKey, Splitter};
+///
+/// /// Whether a handle's connection may serve others once the handle is gone.
+/// fn may_serve_others(splitter: &Splitter, handle: SessionKey) -> bool {
+///     splitter.held(handle) != Some(Held::RawTransaction)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Held {
+    /// A transaction that was opened by a raw `BEGIN`.
+    RawTransaction,
+    /// Settings, temporary tables or cursors that other connections lack.
+    SessionState,
+}
+
+/// Marks a session when dropped, see [`Splitter::mark_on_drop`].
+///
+/// ```
+/// use orm_split_core::{Mark, SessionKey, Splitter};
+///
+/// /// A commit marks its session when its outcome is there, or can no longer be learned.
+/// async fn commit(splitter: &Splitter, send: impl Future<Output = ()>) {
+///     let mark: Mark = splitter.mark_on_drop(SessionKey::current());
+///     send.await;
+///     drop(mark);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Mark {
+    _on_drop: WriteMark,
+}
+
+impl Node {
+    /// Whether the node takes writes by configuration.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.role == Role::Primary
+    }
+}

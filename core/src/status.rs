@@ -1,0 +1,175 @@
+//! `status()`: everything an operator may want to know, as one serialisable value.
+//!
+//! Shows names, never URLs, users or passwords. Unknown staleness is `null`, never 0.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::health::HealthState;
+use crate::node::Node;
+use crate::position::Lsn;
+use crate::reason::Reason;
+use crate::refusal::Refusal;
+use crate::role::Role;
+use crate::shared::Shared;
+
+/// A snapshot of a splitter. Counters count from its start.
+///
+/// ```
+/// use orm_split_core::Status;
+///
+/// fn offloaded(status: &Status) -> f64 {
+///     let (replicas, primary) = (status.served_by_replicas(), status.served_by_primary());
+///     replicas as f64 / (replicas + primary).max(1) as f64
+/// }
+/// ```
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// All nodes, the primary first.
+    pub nodes: Vec<NodeStatus>,
+    /// Statements by the reason for which they ran where they ran.
+    pub statements: BTreeMap<&'static str, u64>,
+    /// Which primary on which history this is, counted from the start of the process.
+    pub epoch: u64,
+    /// Sessions whose writes are remembered.
+    pub sessions: usize,
+    /// Statements that a replica refused as writes and that now go to the primary.
+    pub misroutes: usize,
+    /// Functions of the user's that are known from the primary's catalogue; `None` before it was
+    /// read, and where the back end has none to read.
+    pub user_functions: Option<usize>,
+    /// Views, tables and domains of which the catalogue shows that they are no plain reads.
+    pub avoided_names: Option<usize>,
+}
+
+/// One node of a [`Status`].
+///
+/// ```
+/// use std::time::Duration;
+/// use orm_split_core::NodeStatus;
+///
+/// fn lags(node: &NodeStatus) -> bool {
+///     node.staleness.is_none_or(|staleness| staleness > Duration::from_secs(10))
+/// }
+/// ```
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct NodeStatus {
+    /// The node's name.
+    pub name: String,
+    /// What it was configured to be.
+    pub role: Role,
+    /// Whether it answers.
+    pub health: HealthState,
+    /// Why it is not used although it answers.
+    pub refusal: Option<Refusal>,
+    /// Every commit older than this is visible on it; `None` if unknown. Zero for the primary.
+    pub staleness: Option<Duration>,
+    /// Bytes of log that it has not replayed; `None` if unknown.
+    pub lag_bytes: Option<u64>,
+    /// How often evidence about it was voided: another server, or one that went backwards.
+    pub generation: u64,
+    /// Statements selected for it and not finished.
+    pub in_flight: u32,
+    /// Statements that ran on it.
+    pub served: u64,
+    /// The driver's message when it was last found down; cleared when it is up.
+    pub last_error: Option<String>,
+    /// What else there is to know, such as a safeguard that is off.
+    pub remark: Option<String>,
+}
+
+impl Status {
+    /// The status where there is one node only, which nobody watches: its health is unknown.
+    #[must_use]
+    pub fn without_replicas() -> Self {
+        let primary = NodeStatus {
+            name: "primary".to_owned(),
+            role: Role::Primary,
+            health: HealthState::Unknown,
+            refusal: None,
+            staleness: Some(Duration::ZERO),
+            lag_bytes: Some(0),
+            generation: 0,
+            in_flight: 0,
+            served: 0,
+            last_error: None,
+            remark: Some("without replicas nothing is watched".to_owned()),
+        };
+        Self {
+            nodes: vec![primary],
+            statements: BTreeMap::new(),
+            epoch: 0,
+            sessions: 0,
+            misroutes: 0,
+            user_functions: None,
+            avoided_names: None,
+        }
+    }
+
+    /// Statements that ran on replicas.
+    #[must_use]
+    pub fn served_by_replicas(&self) -> u64 {
+        self.served_by(Role::Replica)
+    }
+
+    /// Statements that ran on the primary.
+    #[must_use]
+    pub fn served_by_primary(&self) -> u64 {
+        self.served_by(Role::Primary)
+    }
+
+    fn served_by(&self, role: Role) -> u64 {
+        let nodes = self.nodes.iter().filter(|node| node.role == role);
+        nodes.map(|node| node.served).sum()
+    }
+}
+
+impl Shared {
+    pub(crate) fn status(&self) -> Status {
+        let (epoch, newest) = self.freshness(|f| (f.epoch(), f.newest_position()));
+        let nodes = self.topology.nodes().iter();
+        let counters = self.counters.iter().enumerate();
+        let known = self.intents.known();
+        Status {
+            nodes: nodes.map(|node| self.node_status(node, newest)).collect(),
+            statements: counters
+                .map(|(index, count)| (Reason::name(index), count.load(Ordering::Relaxed)))
+                .collect(),
+            epoch,
+            sessions: self.sessions.len(),
+            misroutes: self.misroutes.len(),
+            user_functions: known.map(|(functions, _)| functions),
+            avoided_names: known.map(|(_, avoided)| avoided),
+        }
+    }
+
+    fn node_status(&self, node: &Node, newest: Option<Lsn>) -> NodeStatus {
+        let (staleness, lag_bytes) = match node.role {
+            Role::Primary => (Some(Duration::ZERO), Some(0)),
+            Role::Replica => (
+                node.staleness(self.clock.now()),
+                node.position()
+                    .zip(newest)
+                    .map(|(replayed, newest)| newest.bytes_since(replayed)),
+            ),
+        };
+        NodeStatus {
+            name: node.name.to_string(),
+            role: node.role,
+            health: node.health(),
+            refusal: node.refusal(),
+            staleness,
+            lag_bytes,
+            generation: node.generation(),
+            in_flight: node.in_flight(),
+            served: node.served.load(Ordering::Relaxed),
+            last_error: node.last_error(),
+            remark: node.remark(),
+        }
+    }
+}

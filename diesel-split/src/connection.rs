@@ -1,0 +1,382 @@
+//! [`SplitConnection`]: what an application holds in place of a pooled connection.
+//!
+//! Decides nothing about nodes. Must never dereference to a concrete connection: what is sent there is
+//! not seen.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::QueryResult;
+use diesel::connection::TransactionManagerStatus;
+use futures_util::future::BoxFuture;
+use orm_split_core::{
+    Asks, Cause, Connected, Held, Hint, Intent, Mark, Node, Role, Route, SessionKey, SplitError,
+};
+use parking_lot::Mutex;
+
+use crate::error::{HostError, diesel_error};
+use crate::instrumentation::Shared;
+use crate::lease::Lease;
+use crate::leased::Leased;
+use crate::node_connection::NodeConnection;
+use crate::raw::Raw;
+use crate::routed::{Keeps, Kind, Routed};
+use crate::slots::Slots;
+use crate::split::Split;
+
+/// A connection to one primary and any number of replicas.
+///
+/// Takes the place of a pooled connection: `RunQueryDsl` of diesel-async works on it unchanged. It holds
+/// no server connection until its first statement; from then on at most one to a replica and one to the
+/// primary, until it is dropped. It is a session of its own, on top of the current task's: whatever is
+/// written through it, or by its task, its reads see.
+///
+/// A statement that changes its connection's state (`SET`, temporary tables, cursors, a raw `BEGIN`)
+/// keeps the handle on its connection to the primary until it is dropped, or that transaction ends.
+///
+/// ```no_run
+/// # #[cfg(feature = "postgres")]
+/// # mod example {
+/// use diesel::prelude::*;
+/// use diesel_async::{AsyncPgConnection, RunQueryDsl};
+/// use diesel_split::SplitConnection;
+///
+/// diesel::table! { users { id -> Integer, name -> Text, } }
+///
+/// async fn rename(conn: &mut SplitConnection<AsyncPgConnection>) -> QueryResult<Vec<String>> {
+///     diesel::update(users::table.find(1)) // on the primary
+///         .set(users::name.eq("Ada"))
+///         .execute(conn)
+///         .await?;
+///     users::table.select(users::name).load(conn).await // where that write is visible
+/// }
+/// # }
+/// ```
+pub struct SplitConnection<C: NodeConnection> {
+    pub(crate) split: Arc<Split<C>>,
+    pub(crate) session: SessionKey,
+    pub(crate) slots: Mutex<Slots<C>>,
+    /// Replaced by a table of its own once the handle changed its connection's state: the search path
+    /// decides what a type's name means.
+    pub(crate) types: Arc<C::Types>,
+    pub(crate) hint: Hint,
+    pub(crate) raw: Raw,
+    pub(crate) instrumentation: Option<Shared>,
+    /// Shown while no connection is held.
+    pub(crate) idle: TransactionManagerStatus,
+    last_error: Mutex<Option<SplitError>>,
+}
+
+impl<C: NodeConnection> SplitConnection<C> {
+    pub(crate) fn new(split: Arc<Split<C>>) -> Self {
+        Self {
+            types: Arc::clone(&split.types),
+            split,
+            session: SessionKey::of_handle(),
+            slots: Mutex::default(),
+            hint: Hint::None,
+            raw: Raw::default(),
+            instrumentation: None,
+            idle: TransactionManagerStatus::default(),
+            last_error: Mutex::new(None),
+        }
+    }
+
+    /// Sends reads to the primary too ([`Hint::Primary`]), or wherever they are served
+    /// ([`Hint::None`], the default), until it is called again.
+    pub fn set_hint(&mut self, hint: Hint) {
+        self.hint = hint;
+    }
+
+    /// Where `sql` would go now, and why, without sending it.
+    #[must_use]
+    pub fn explain(&self, sql: &str) -> Route {
+        self.split.splitter.explain(sql, self.asks())
+    }
+
+    /// The session wrote something that the library could not see: its reads, and those of the current
+    /// task, wait for the replicas to have it.
+    pub fn wrote(&self) {
+        self.split.splitter.wrote(SessionKey::current());
+        self.split.splitter.wrote(self.session);
+    }
+
+    /// Why the library itself failed the latest statement that it failed: every attempt with its node,
+    /// phase and cause. Diesel's error says the same as text.
+    #[must_use]
+    pub fn last_split_error(&self) -> Option<SplitError> {
+        self.last_error.lock().clone()
+    }
+
+    pub(crate) fn asks(&self) -> Asks {
+        let mut asks = Asks::from(self.hint);
+        asks.session = Some(self.session);
+        asks.prefers = self.slots.lock().replica();
+        asks
+    }
+
+    /// Whether the handle must stay on its connection to the primary.
+    pub(crate) fn is_held(&self) -> bool {
+        self.split.splitter.held(self.session).is_some()
+    }
+
+    /// To be called first by whatever the user calls: what went through a raw handle is over.
+    pub(crate) fn enter(&mut self) {
+        self.raw.settle(&self.split.splitter, self.session);
+        if self.is_held() && Arc::ptr_eq(&self.types, &self.split.types) {
+            self.types = Arc::default();
+        }
+    }
+
+    /// Runs a statement where it belongs.
+    pub(crate) async fn run<'conn, K: Kind<'conn, C>>(
+        &'conn self,
+        kind: K,
+        sql: &str,
+        asks: Asks,
+    ) -> QueryResult<K::Output> {
+        if let Some(leased) = self.in_transaction() {
+            return self.run_inside(kind, sql, leased).await;
+        }
+        let routed = Routed { handle: self, kind };
+        let outcome = self.split.splitter.run(sql, asks, &routed).await;
+        outcome.map_err(|error| self.host_error(error))
+    }
+
+    /// Runs a statement in the transaction that is open, whatever it is.
+    async fn run_inside<'conn, K: Kind<'conn, C>>(
+        &'conn self,
+        kind: K,
+        sql: &str,
+        mut leased: Leased<'conn, C>,
+    ) -> QueryResult<K::Output> {
+        let splitter = &self.split.splitter;
+        if leased.lease().node.role() == Role::Replica {
+            leased = self.stay_or_move(leased, sql).await?;
+        }
+        let node = Arc::clone(&leased.lease().node);
+        splitter.runs_in_transaction(&node, sql);
+        let intent = splitter.by_text(sql);
+        splitter.note_state(intent, sql, self.session);
+        let keys = [SessionKey::current(), self.session];
+        let marks = keys.map(|key| splitter.mark_if_it_commits(intent, key));
+        let keeps = Keeps::Marks {
+            _marks: marks.into_iter().flatten().collect(),
+        };
+        let sent = kind.send(leased, keeps);
+        if node.is_primary() {
+            return sent.await;
+        }
+        tokio::select! {
+            biased;
+            outcome = sent => outcome,
+            () = node.stayed_down(LOST_AFTER) => {
+                Err(self.host_error(splitter.lost(&node).into()))
+            }
+        }
+    }
+
+    /// The connection of the open transaction, if there is one.
+    pub(crate) fn in_transaction(&self) -> Option<Leased<'_, C>> {
+        let mut slots = self.slots.lock();
+        let role = slots.in_transaction()?;
+        let node = slots.get(role)?.node.id();
+        let lease = slots.take(node)?;
+        drop(slots);
+        Some(Leased::new(lease, self, true))
+    }
+
+    /// The connection to `node` that the handle holds, or one of its pool.
+    pub(crate) async fn checkout(&self, node: &Node) -> Result<(Lease<C>, Connected), SplitError> {
+        let (held, setup) = {
+            let mut slots = self.slots.lock();
+            (slots.take(node.id()), slots.setup.clone())
+        };
+        if let Some(mut lease) = held {
+            if node.is_primary() && self.is_held() {
+                // broken or not: its state is nowhere else
+                return Ok((lease, self.split.splitter.trusted_connection(node)));
+            }
+            let is_broken = lease.connection().is_broken();
+            match self.split.connected(&lease).filter(|_| !is_broken) {
+                Some(connected) => return Ok((lease, connected)),
+                None => lease.taint(),
+            }
+        }
+        self.split.checkout(node, &setup).await
+    }
+
+    /// A connection to the primary, for what is not routed.
+    pub(crate) async fn lease_primary(&self) -> QueryResult<Leased<'_, C>> {
+        let primary = self.split.splitter.topology().primary();
+        let checkout = self.checkout(primary).await;
+        let (lease, _) = checkout.map_err(|error| self.host_error(error.into()))?;
+        Ok(Leased::new(lease, self, self.is_held()))
+    }
+
+    /// A connection to the primary for a write that no text tells of, and the marks to be dropped after
+    /// it.
+    pub(crate) async fn lease_to_write(
+        &self,
+        shown: &str,
+    ) -> QueryResult<(Leased<'_, C>, Vec<Mark>)> {
+        if let Some(mut leased) = self.in_transaction() {
+            let node = &leased.lease().node;
+            self.split.splitter.runs_in_transaction(node, shown);
+            return Ok((leased, Vec::new()));
+        }
+        let mut asks = self.asks();
+        asks.declared = Some(Intent::Primary(Cause::Write));
+        self.run(Take, shown, asks).await?;
+        Ok((self.lease_primary().await?, self.marks(None)))
+    }
+
+    /// Marks the sessions that a transaction belongs to when dropped.
+    pub(crate) fn marks(&self, begun_by: Option<SessionKey>) -> Vec<Mark> {
+        let mut keys = vec![self.session, SessionKey::current()];
+        keys.extend(begun_by.filter(|key| !keys.contains(key)));
+        let marks = keys.into_iter();
+        marks
+            .map(|key| self.split.splitter.mark_on_drop(key))
+            .collect()
+    }
+
+    pub(crate) fn host_error(&self, error: HostError) -> diesel::result::Error {
+        match error {
+            HostError::Diesel(error) => error,
+            HostError::Ours(error) => {
+                let host = diesel_error(&error);
+                *self.last_error.lock() = Some(error);
+                host
+            }
+        }
+    }
+
+    /// Gives the primary's connection back once nothing needs it: others wait for one.
+    pub(crate) fn release_primary(&self) {
+        if self.split.splitter.topology().replicas().is_empty() {
+            return; // one connection for the handle, as from a plain pool
+        }
+        let mut slots = self.slots.lock();
+        let reads_there = slots.read_on == Some(Role::Primary);
+        if !reads_there && !self.raw.was_taken() && !self.is_held() {
+            slots.release(Role::Primary);
+        }
+    }
+
+    /// The connection to the primary, raw: for functions that still name the concrete type.
+    ///
+    /// What runs on it is not seen, so the reads of this handle and of the current task stay on the
+    /// primary for the next `raw_pin` (default 5 s). Inside a transaction it is that one's connection.
+    ///
+    /// # Errors
+    /// No connection could be had, or a read-only transaction is open on a replica.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "postgres")]
+    /// # mod example {
+    /// use diesel::QueryResult;
+    /// use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+    /// use diesel_split::SplitConnection;
+    ///
+    /// async fn not_moved_yet(conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    ///     conn.batch_execute("CLUSTER").await
+    /// }
+    ///
+    /// async fn moved(conn: &mut SplitConnection<AsyncPgConnection>) -> QueryResult<()> {
+    ///     not_moved_yet(conn.primary().await?).await
+    /// }
+    /// # }
+    /// ```
+    pub async fn primary(&mut self) -> QueryResult<&mut C> {
+        self.enter();
+        let in_transaction = self.slots.get_mut().in_transaction();
+        if in_transaction == Some(Role::Replica) {
+            return Err(diesel::result::Error::AlreadyInTransaction);
+        }
+        if in_transaction.is_none() {
+            let mut leased = self.lease_primary().await?;
+            leased.finished(&Ok(()));
+        }
+        self.hand_out(Role::Primary)
+    }
+
+    /// A connection to a replica that is fresh enough for this handle, raw, read-only where the server
+    /// can be told so. If there is none it is the primary's, as from [`primary`](Self::primary); inside a
+    /// transaction it is that one's connection.
+    ///
+    /// # Errors
+    /// No connection could be had.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn replica(&mut self) -> QueryResult<&mut C> {
+        self.enter();
+        let role = match self.slots.get_mut().in_transaction() {
+            Some(role) => role,
+            None => {
+                let mut asks = self.asks();
+                asks.declared = Some(Intent::Read);
+                self.run(Take, "", asks).await?
+            }
+        };
+        self.hand_out(role)
+    }
+
+    fn hand_out(&mut self, role: Role) -> QueryResult<&mut C> {
+        if role == Role::Primary {
+            self.raw.take(&self.split.splitter, self.session);
+        }
+        let lease = self.slots.get_mut().get(role);
+        // it was put there a moment ago
+        let lost = || diesel_error(&SplitError::Closed);
+        lease.map(Lease::connection).ok_or_else(lost)
+    }
+}
+
+/// How long a node must have been down before a statement that cannot run elsewhere gives up on it. A
+/// node can be down for a moment because one of its connections broke.
+const LOST_AFTER: Duration = Duration::from_secs(3);
+
+/// Takes a connection and leaves it with the handle.
+struct Take;
+
+impl<'conn, C: NodeConnection> Kind<'conn, C> for Take {
+    type Output = Role;
+
+    fn send(
+        &self,
+        mut leased: Leased<'conn, C>,
+        keeps: Keeps,
+    ) -> BoxFuture<'conn, QueryResult<Role>> {
+        let role = leased.lease().node.role();
+        let outcome = crate::kinds::finish(leased, keeps, Ok(role));
+        Box::pin(std::future::ready(outcome))
+    }
+}
+
+impl<C: NodeConnection> Drop for SplitConnection<C> {
+    fn drop(&mut self) {
+        self.raw.settle(&self.split.splitter, self.session);
+        let splitter = &self.split.splitter;
+        if splitter.held(self.session) == Some(Held::RawTransaction) {
+            let lease = self.slots.get_mut().get(Role::Primary);
+            if let Some(lease) = lease {
+                lease.taint();
+            }
+        }
+        splitter.end_session(self.session);
+    }
+}
+
+impl<C: NodeConnection> fmt::Debug for SplitConnection<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SplitConnection")
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! The pools of all nodes and the splitter that decides between them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orm_split_core::{Connected, Fault, Node, SplitError, Splitter};
+use parking_lot::RwLock;
+
+use crate::lease::{Lease, Setup};
+use crate::node_connection::NodeConnection;
+use crate::pool_of_node::{NoConnection, PoolOfNode, PoolState, failure};
+
+/// Shared by a pool and all connections that came from it.
+pub(crate) struct Split<C: NodeConnection> {
+    pub(crate) splitter: Arc<Splitter>,
+    /// In the order of the topology, the primary first; none once closed.
+    pools: RwLock<Vec<Arc<dyn PoolOfNode<C>>>>,
+    pub(crate) types: Arc<C::Types>,
+}
+
+impl<C: NodeConnection> Split<C> {
+    pub(crate) fn new(splitter: Arc<Splitter>, pools: Vec<Arc<dyn PoolOfNode<C>>>) -> Self {
+        Self {
+            splitter,
+            pools: RwLock::new(pools),
+            types: Arc::default(),
+        }
+    }
+
+    fn pool(&self, node: &Node) -> Result<Arc<dyn PoolOfNode<C>>, SplitError> {
+        let pools = self.pools.read();
+        pools
+            .get(node.id().index())
+            .cloned()
+            .ok_or(SplitError::Closed)
+    }
+
+    /// A connection out of the pool of `node`.
+    pub(crate) async fn checkout(
+        &self,
+        node: &Node,
+        setup: &Setup,
+    ) -> Result<(Lease<C>, Connected), SplitError> {
+        let node = self.splitter.topology().shared(node);
+        // the pool looks at the connection before it hands it out; if the evidence about the node is
+        // voided in between, the pool is asked once more
+        for _ in 0..CHECKOUTS {
+            let pooled = self.pool(node)?.checkout().await;
+            let pooled = pooled.map_err(|reason| explained(node, reason))?;
+            let mut lease = Lease::new(node, pooled, setup);
+            match self.connected(&lease) {
+                Some(connected) => return Ok((lease, connected)),
+                None => lease.taint(),
+            }
+            drop(lease);
+            // opened too soon after the node's generation began to be told from one before it
+            tokio::time::sleep(SETTLES).await;
+        }
+        let node = node.name().to_owned();
+        Err(SplitError::Unstable { node })
+    }
+
+    /// The proof that a connection may be used; `None` if it belongs to an earlier generation.
+    pub(crate) fn connected(&self, lease: &Lease<C>) -> Option<Connected> {
+        let node = &lease.node;
+        let is_asked = !self.splitter.topology().replicas().is_empty();
+        match lease.opened_at().filter(|_| is_asked) {
+            Some(at) => self.splitter.connection_of_age(node, at.elapsed()),
+            None => Some(self.splitter.trusted_connection(node)),
+        }
+    }
+
+    pub(crate) fn checkout_timed_out(&self, node: &Node) -> Fault {
+        match self.pool(node) {
+            Ok(pool) if pool.state().is_saturated() => Fault::Saturated,
+            _ => Fault::Timeout,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pools.read().is_empty()
+    }
+
+    /// Names and states of the pools, the primary's first; none once closed.
+    pub(crate) fn states(&self) -> Vec<(Arc<str>, PoolState)> {
+        let pools = self.pools.read();
+        let nodes = self.splitter.topology().nodes().iter();
+        let named = nodes.zip(pools.iter());
+        named
+            .map(|(node, pool)| (Arc::from(node.name()), pool.state()))
+            .collect()
+    }
+
+    /// Stops the monitor and lets go of the pools: idle connections are closed, those in use when
+    /// they are given back.
+    pub(crate) async fn close(&self) {
+        self.splitter.shut_down().await;
+        let pools = std::mem::take(&mut *self.pools.write());
+        for pool in pools {
+            pool.close();
+        }
+    }
+}
+
+/// Between two checkouts of one; all of them together outlast core's margin of 100 ms.
+const SETTLES: Duration = Duration::from_millis(40);
+
+/// How often a checkout is repeated if the node's evidence is voided meanwhile.
+const CHECKOUTS: usize = 4;
+
+fn explained(node: &Node, reason: NoConnection) -> SplitError {
+    match reason.describe("no connection became free in time") {
+        Ok(error) => failure(node, error),
+        Err(error) => error,
+    }
+}
+
+impl<C: NodeConnection> fmt::Debug for Split<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Split")
+            .field("splitter", &self.splitter)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! What the library keeps.
+
+pub mod author;
+pub mod book;
+pub mod loan;
+pub mod member;

@@ -1,0 +1,8 @@
+//! What every request shares.
+
+use orm_split::sea_orm::SplitConnection;
+
+#[derive(Clone)]
+pub struct AppState {
+    pub db: SplitConnection,
+}

@@ -1,0 +1,5 @@
+//! What the shop keeps.
+
+pub mod customer;
+pub mod product;
+pub mod review;

@@ -1,0 +1,5 @@
+//! The shop's tables, written as SeaORM's guide does.
+
+pub mod author;
+pub mod book;
+pub mod sale;

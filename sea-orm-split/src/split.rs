@@ -1,0 +1,131 @@
+//! The pools of all nodes and the splitter that decides between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orm_split_core::{Connected, Fault, Hint, Node, SplitError, Splitter};
+use sea_orm::{DatabaseConnection, DbErr, Statement};
+
+use crate::error::{checkout_error, host_error};
+use crate::leased::{Leased, on_connection};
+use crate::node_pool::NodePool;
+use crate::query::{Callback, Kind, Routed};
+
+/// Shared by all clones of a connection that has replicas.
+#[derive(Debug)]
+pub(crate) struct Split {
+    pub(crate) splitter: Arc<Splitter>,
+    /// In the order of the topology, the primary first.
+    pub(crate) pools: Vec<NodePool>,
+    /// The replicas as SeaORM sees them, to be closed together with the primary.
+    pub(crate) replicas: Vec<DatabaseConnection>,
+    /// Whether spans show the text of statements.
+    pub(crate) records_statements: bool,
+}
+
+impl Split {
+    /// Routes and runs a statement.
+    pub(crate) async fn run<K: Kind>(
+        &self,
+        kind: K,
+        statement: &Statement,
+        hint: Hint,
+        metric: Option<&Callback>,
+    ) -> Result<K::Output, DbErr> {
+        let routed = Routed {
+            split: self,
+            statement,
+            kind,
+            metric,
+        };
+        self.splitter.run(&statement.sql, hint, &routed).await
+    }
+
+    /// A replica as SeaORM sees it; `None` for the primary.
+    pub(crate) fn replica(&self, node: &Node) -> Option<&DatabaseConnection> {
+        let index = node.id().index().checked_sub(1)?;
+        self.replicas.get(index)
+    }
+
+    /// A connection to `node`, identified if it had to be opened.
+    pub(crate) async fn checkout(&self, node: &Node) -> Result<(Leased, Connected), DbErr> {
+        let node = self.splitter.topology().shared(node);
+        self.pool(node).checkout(&self.splitter, node).await
+    }
+
+    /// Opens the connections that the primary should hold at least.
+    pub(crate) async fn fill_primary(&self) -> Result<(), DbErr> {
+        let node = self.splitter.topology().primary();
+        self.pool(node).fill(&self.splitter, node).await
+    }
+
+    /// As [`fill_primary`](Self::fill_primary), on replicas, which may be away.
+    pub(crate) fn fill_replicas(&self) {
+        for node in self.splitter.topology().replicas() {
+            self.pool(node).fill_in_background(&self.splitter, node);
+        }
+    }
+
+    /// Whether the primary answers, over a connection that was asked who it leads to.
+    pub(crate) async fn ping_primary(&self) -> Result<(), DbErr> {
+        let (mut leased, _) = self.checkout(self.splitter.topology().primary()).await?;
+        let answered = on_connection!(leased, c => sqlx::Connection::ping(&mut **c).await);
+        leased.finished(&answered);
+        answered.map_err(checkout_error)
+    }
+
+    /// After a checkout that SeaORM did: whether it is worth trying again.
+    pub(crate) async fn renews_after(&self, node: &Node, error: &DbErr) -> bool {
+        Box::pin(self.pool(node).renews_after(error)).await
+    }
+
+    pub(crate) fn checkout_timed_out(&self, node: &Node) -> Fault {
+        if self.pool(node).is_saturated() {
+            Fault::Saturated
+        } else {
+            Fault::Timeout
+        }
+    }
+
+    /// Whether connections to the primary are asked who they lead to when they are opened.
+    pub(crate) fn identifies_primary(&self) -> bool {
+        let primary = self.pools.first();
+        primary.is_some_and(|pool| pool.is_hooked() && !pool.is_embedded())
+    }
+
+    /// Whether the nodes are views of one file.
+    pub(crate) fn creates_its_file(&self) -> bool {
+        self.pools.first().is_some_and(NodePool::is_embedded)
+    }
+
+    /// sqlx retries a refused connection until its time is up and then says only that; the prober
+    /// knows why.
+    pub(crate) fn with_first_cause(&self, node: &Node, error: DbErr) -> DbErr {
+        match (&error, self.splitter.last_failure(node)) {
+            (DbErr::ConnectionAcquire(_), Some(failure)) => {
+                host_error(SplitError::Exhausted(vec![failure]))
+            }
+            _ => error,
+        }
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the builder makes one pool for each node of the topology"
+    )]
+    fn pool(&self, node: &Node) -> &NodePool {
+        &self.pools[node.id().index()]
+    }
+
+    /// Closes the replicas' pools and joins the monitor's tasks. A replica that does not let go of its
+    /// connections within 5 s is left behind, closed.
+    pub(crate) async fn close(&self) {
+        self.splitter.shut_down().await;
+        let closing = self.replicas.iter().map(DatabaseConnection::close_by_ref);
+        let closing = futures_util::future::join_all(closing);
+        drop(tokio::time::timeout(CLOSE_WITHIN, closing).await);
+    }
+}
+
+/// How long closing waits for replicas.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);

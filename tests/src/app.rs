@@ -1,0 +1,122 @@
+//! A small SeaORM application that the suites run: rising counters.
+//!
+//! A counter only ever rises, so a read below what was written or read before is a stale read.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::future::{BoxFuture, FutureExt};
+use orm_split::sea_orm::{Role, SplitBuilder, SplitConnection};
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::kit::postgres::{Cluster, Database, Delay, shared};
+
+/// Rising integers by key.
+#[allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "an application's entity, written as SeaORM's guide does"
+)]
+pub mod counter {
+    use sea_orm::entity::prelude::*;
+
+    /// One counter.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "counter")]
+    pub struct Model {
+        /// Key.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        /// Never goes down.
+        pub value: i64,
+    }
+
+    /// Counters have no relations.
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An empty database on the cluster that all tests of this process share.
+///
+/// Boxed here: starting servers nests deeper than what is under test, and one suite bounds how deep that
+/// nests.
+pub fn empty_database(delay: Delay) -> BoxFuture<'static, anyhow::Result<Database>> {
+    async move { shared(delay).await?.create_database().await }.boxed()
+}
+
+/// A builder for a database with all of its replicas.
+pub fn builder(database: &Database) -> SplitBuilder {
+    let replicas = database.replica_urls().iter();
+    replicas.fold(
+        SplitConnection::builder().primary(database.primary_url()),
+        |builder, url| builder.replica(url.as_str()),
+    )
+}
+
+/// Makes the table of counters with keys `0..keys`, all 0, and waits until every replica has it.
+///
+/// # Errors
+/// The primary refuses, or a replica does not catch up within 10 s.
+pub async fn create_counters(db: &SplitConnection, keys: i32) -> anyhow::Result<()> {
+    db.execute_unprepared("CREATE TABLE counter (id int PRIMARY KEY, value bigint NOT NULL)")
+        .await?;
+    let fill = format!("INSERT INTO counter SELECT n, 0 FROM generate_series(0, {keys}) n");
+    db.execute_unprepared(&fill).await?;
+    wait_until_replicas_serve(db).await?;
+    let arrived = "SELECT 1 FROM pg_class WHERE relname = 'counter'";
+    Box::pin(wait_until_replicas_have(db, arrived)).await
+}
+
+/// Waits until the current task's reads go to replicas again.
+///
+/// # Errors
+/// They do not within 10 s.
+pub async fn wait_until_replicas_serve(db: &SplitConnection) -> anyhow::Result<()> {
+    let probe = async {
+        while db.explain("SELECT 1").role == Role::Primary {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), probe).await;
+    waited.with_context(|| format!("reads stay on the primary: {:?}", db.status()))
+}
+
+/// Waits until a query yields a row on a replica.
+///
+/// # Errors
+/// It does not within 10 s.
+pub async fn wait_until_replicas_have(db: &SplitConnection, query: &str) -> anyhow::Result<()> {
+    let has_row = async {
+        // every replica in turn: ties are broken at random
+        for _ in 0..20 {
+            let query = Statement::from_string(db.get_database_backend(), query);
+            while db.query_one_raw(query.clone()).await?.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        anyhow::Ok(())
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), has_row).await;
+    waited.context("the replicas do not have it")?
+}
+
+/// Makes a view of the settings of the session that reads it: as a function they are for the primary.
+///
+/// # Errors
+/// The primary refuses, or a replica does not catch up.
+pub async fn create_settings(cluster: &Cluster, database: &Database) -> anyhow::Result<()> {
+    let primary = cluster.primary();
+    let sql = "CREATE VIEW settings AS SELECT name, current_setting(name, true) AS value \
+               FROM unnest('{app.hooked,search_path,default_transaction_read_only}'::text[]) name";
+    primary
+        .app(database.name())
+        .await?
+        .batch_execute(sql)
+        .await?;
+    for replica in cluster.replicas() {
+        replica.wait_caught_up(primary).await?;
+    }
+    Ok(())
+}
