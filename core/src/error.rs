@@ -107,6 +107,9 @@ pub enum SplitError {
         /// Why the statement needs the primary.
         cause: Cause,
     },
+    /// A statement asks what its connection did before (`lastval()`), but that connection went back to
+    /// its pool when the transaction on it ended. Ask inside the transaction, or use `RETURNING`.
+    GivenBack,
     /// A setting cannot be used.
     Config(ConfigError),
     /// The pools were closed.
@@ -141,6 +144,10 @@ impl fmt::Display for SplitError {
                 "the read-only transaction is on {node}, but a statement of it needs the primary ({}): \
                  begin it there, through primary()",
                 cause.as_str()
+            ),
+            Self::GivenBack => f.write_str(
+                "the connection that the statement asks about went back to its pool when its \
+                 transaction ended: ask inside the transaction, or use RETURNING",
             ),
             Self::Config(error) => error.fmt(f),
             Self::Closed => f.write_str("the pools are closed"),

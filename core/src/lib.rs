@@ -71,6 +71,7 @@ pub mod sqlite;
 pub mod sqlstate;
 mod status;
 mod topology;
+mod unrouted;
 
 pub use backend::{Connected, Hold, ProbeConnection, ProbeError, Prober, Statement};
 pub use classify::{
@@ -93,6 +94,7 @@ pub use role::Role;
 pub use route::{Asks, Hint, Route};
 pub use select::{Candidate, Candidates, LeastInFlight, Select};
 pub use session::SessionKey;
-pub use splitter::{Held, Mark, Splitter};
+pub use splitter::Splitter;
 pub use status::{NodeStatus, Status};
 pub use topology::Topology;
+pub use unrouted::{Held, Mark};

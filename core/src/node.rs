@@ -82,6 +82,9 @@ struct Observed {
     remark: Option<String>,
 }
 
+/// Since when connections to a refused node may be used.
+const REFUSED: u64 = u64::MAX;
+
 impl Node {
     pub(crate) fn new(id: NodeId, name: Arc<str>, role: Role) -> Self {
         Self {
@@ -152,6 +155,11 @@ impl Node {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Whether a connection of `generation` may be used.
+    pub(crate) fn is_current(&self, generation: u64) -> bool {
+        self.since.load(Ordering::Acquire) != REFUSED && self.generation() == generation
+    }
+
     /// The generation of an idle connection that was opened at `opened_at`; `None` if it belongs to
     /// an earlier one and has to be closed.
     pub(crate) fn generation_of(&self, opened_at: Moment) -> Option<u64> {
@@ -166,7 +174,7 @@ impl Node {
         let of = |moment: Option<Moment>| moment.unwrap_or(Moment::NEVER).0;
         let mut observed = self.observed.lock();
         // no connection of a refused node is old enough, or young enough, to be used
-        let since = evidence.refusal.map_or(evidence.since.0, |_| u64::MAX);
+        let since = evidence.refusal.map_or(evidence.since.0, |_| REFUSED);
         self.since.store(since, Ordering::Release);
         if self.generation() != evidence.generation {
             // nobody may see evidence of the new generation together with the old number: readers

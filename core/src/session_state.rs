@@ -29,6 +29,32 @@ pub(crate) fn calls_for_session(sql: &str) -> bool {
     NAMES.iter().any(|name| holds(sql, name))
 }
 
+/// Whether a function tells of what its session did before, by its name.
+pub(crate) fn asks_for_session(sql: &str) -> bool {
+    const CALLS: [&str; 5] = [
+        "lastval(",
+        "currval(",
+        "last_insert_id(",
+        "last_insert_rowid(",
+        "changes()",
+    ];
+    CALLS.iter().any(|call| holds(sql, call))
+}
+
+/// Whether a statement of this intent may change its session's settings, if only until its transaction
+/// ends.
+pub(crate) fn may_change_settings(intent: Intent) -> bool {
+    matches!(
+        intent,
+        Intent::Primary(
+            Cause::SessionState
+                | Cause::Function
+                | Cause::MultipleStatements
+                | Cause::NotUnderstood
+        )
+    )
+}
+
 /// Whether a statement of this intent may make a transaction write that was declared read-only:
 /// `SET TRANSACTION READ WRITE`, the setting of that name, or a text that may hold either.
 pub(crate) fn may_lift_read_only(intent: Intent, sql: &str) -> bool {

@@ -17,14 +17,11 @@ use crate::health::HealthEvent;
 use crate::intent::{Cause, Intent};
 use crate::monitor::Monitor;
 use crate::node::Node;
-use crate::observe;
 use crate::opening::Identifying;
-use crate::reason::Reason;
 use crate::role::Role;
 use crate::route::{Asks, Route};
 use crate::select::Select;
-use crate::session::{Pin, SessionKey, WriteMark};
-use crate::session_state;
+use crate::session::SessionKey;
 use crate::shared::Shared;
 use crate::status::Status;
 use crate::topology::Topology;
@@ -48,7 +45,7 @@ use crate::topology::Topology;
 /// ```
 #[derive(Debug)]
 pub struct Splitter {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     monitor: Mutex<Option<Monitor>>,
 }
 
@@ -131,26 +128,6 @@ impl Splitter {
         attempt::begin_read_only(&self.shared, asks.into(), statement).await
     }
 
-    /// Why `sql` must not run in a read-only transaction that is on a replica.
-    #[must_use]
-    pub fn leaves_read_only_replica(&self, sql: &str) -> Option<Cause> {
-        self.shared.intent(sql).leaves_read_only_replica()
-    }
-
-    /// What the text of a statement says, for a statement that runs in a transaction or on a connection
-    /// that is held: there it is not routed, so neither the catalogue nor a hint has a say.
-    #[must_use]
-    pub fn by_text(&self, sql: &str) -> Intent {
-        crate::classify(self.shared.dialect, sql)
-    }
-
-    /// Whether a statement, [`by_text`](Self::by_text) of `intent`, may make a transaction write that was
-    /// declared read-only.
-    #[must_use]
-    pub fn may_change_transaction(&self, intent: Intent, sql: &str) -> bool {
-        session_state::may_lift_read_only(intent, sql)
-    }
-
     /// Where `sql` would go now, and why, without sending it.
     #[must_use]
     pub fn explain(&self, sql: &str, asks: impl Into<Asks>) -> Route {
@@ -164,31 +141,10 @@ impl Splitter {
         }
     }
 
-    /// Counts a transaction on the primary.
-    pub fn count_transaction(&self) {
-        self.shared
-            .count(self.shared.topology.primary(), Reason::Transaction);
-    }
-
-    /// Shows a statement of a transaction: it runs on the transaction's `node` without being routed.
-    pub fn runs_in_transaction(&self, node: &Node, sql: &str) {
-        observe::runs(node, Reason::Transaction, sql);
-    }
-
     /// The session `key` wrote something that the library did not see, or whose outcome just
     /// arrived.
     pub fn wrote(&self, key: SessionKey) {
         self.shared.sessions.wrote(key, self.shared.clock.now());
-    }
-
-    /// Marks the session `key` when the returned value is dropped. For a COMMIT: armed before it is
-    /// sent, dropped when its outcome arrived or its future was dropped.
-    #[must_use]
-    pub fn mark_on_drop(&self, key: SessionKey) -> Mark {
-        self.shared.intents.commits();
-        Mark {
-            _on_drop: self.shared.write_mark(key),
-        }
     }
 
     /// The current session takes the raw handle of the primary.
@@ -200,23 +156,6 @@ impl Splitter {
     pub fn raw_handle_taken_by(&self, key: SessionKey) {
         let until = self.shared.clock.now().after(self.shared.options.raw_pin);
         self.shared.sessions.holds_raw_handle(key, until);
-    }
-
-    /// A statement, [`by_text`](Self::by_text) of `intent`, is about to run outside of [`run`](Self::run)
-    /// on the connection of the handle `key`: from then on the handle stays there if others lack what it
-    /// changes.
-    pub fn note_state(&self, intent: Intent, sql: &str, key: SessionKey) {
-        self.shared.note_state(intent, sql, key);
-    }
-
-    /// Whether the handle `key` must stay on its connection to the primary, and that connection must
-    /// serve nobody else while a transaction is open on it.
-    #[must_use]
-    pub fn held(&self, key: SessionKey) -> Option<Held> {
-        match self.shared.sessions.held(key)? {
-            Pin::RawTransaction => Some(Held::RawTransaction),
-            Pin::SessionState | Pin::RawHandle => Some(Held::SessionState),
-        }
     }
 
     /// The handle `key` is gone, and its session with it.
@@ -252,8 +191,8 @@ impl Splitter {
         Identifying::on(&self.shared, node)
     }
 
-    /// The generation of an idle connection that was opened `age` ago; `None` if it belongs to an
-    /// earlier one and must be closed. Call it when the connection is taken from its pool.
+    /// As [`is_current`](Self::is_current) where only the connection's age is known: its generation, or
+    /// `None` if it may belong to an earlier one.
     #[must_use]
     pub fn connection_of_age(&self, node: &Node, age: Duration) -> Option<Connected> {
         // The age was read a moment ago. Taking the connection for older than it is costs at most
@@ -264,6 +203,13 @@ impl Splitter {
         Some(Connected { generation })
     }
 
+    /// Whether a connection still belongs to the generation that it was opened in; if not it must be
+    /// closed. Call it when the connection is taken from its pool.
+    #[must_use]
+    pub fn is_current(&self, node: &Node, connected: Connected) -> bool {
+        node.is_current(connected.generation)
+    }
+
     /// For a connection of a pool that the library did not build, and whose opening it therefore did
     /// not see: trusted to lead to the node's current server.
     #[must_use]
@@ -271,21 +217,6 @@ impl Splitter {
         Connected {
             generation: node.generation(),
         }
-    }
-
-    /// For a statement, [`by_text`](Self::by_text) of `intent`, that is about to run inside a transaction:
-    /// `Some` if its text ends the transaction, to be dropped when the outcome is there, as with
-    /// [`mark_on_drop`](Self::mark_on_drop).
-    #[must_use]
-    pub fn mark_if_it_commits(&self, intent: Intent, key: SessionKey) -> Option<Mark> {
-        self.shared.intents.ran_inside(intent);
-        let ends = matches!(
-            intent,
-            Intent::Primary(
-                Cause::TransactionEnd | Cause::TransactionControl | Cause::MultipleStatements
-            )
-        );
-        ends.then(|| self.mark_on_drop(key))
     }
 
     /// Something that `status()` should say of a node, beside what it says already.
@@ -338,42 +269,6 @@ impl Splitter {
             monitor.shut_down().await;
         }
     }
-}
-
-/// What holds a handle on its connection, see [`Splitter::held`].
-///
-/// ```
-/// use orm_split_core::{Held, SessionKey, Splitter};
-///
-/// /// Whether a handle's connection may serve others once the handle is gone.
-/// fn may_serve_others(splitter: &Splitter, handle: SessionKey) -> bool {
-///     splitter.held(handle) != Some(Held::RawTransaction)
-/// }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Held {
-    /// A transaction that was opened by a raw `BEGIN`.
-    RawTransaction,
-    /// Settings, temporary tables or cursors that other connections lack.
-    SessionState,
-}
-
-/// Marks a session when dropped, see [`Splitter::mark_on_drop`].
-///
-/// ```
-/// use orm_split_core::{Mark, SessionKey, Splitter};
-///
-/// /// A commit marks its session when its outcome is there, or can no longer be learned.
-/// async fn commit(splitter: &Splitter, send: impl Future<Output = ()>) {
-///     let mark: Mark = splitter.mark_on_drop(SessionKey::current());
-///     send.await;
-///     drop(mark);
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Mark {
-    _on_drop: WriteMark,
 }
 
 impl Node {

@@ -14,7 +14,6 @@ use fake::{Answer, FakeError, World};
 use orm_split_core::{
     AttemptFailure, Fault, HealthState, NodeStatus, Options, Phase, PrimaryLoss, SplitError,
 };
-use proptest::prelude::*;
 use rstest::rstest;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -364,61 +363,4 @@ async fn shutdown_joins_every_task_even_in_the_middle_of_a_probe() {
     sleep(Duration::from_secs(1)).await;
     let joined = timeout(Duration::from_secs(1), world.splitter.shut_down()).await;
     assert!(joined.is_ok());
-}
-
-/// Polls a read a number of times and then drops it, on nodes in all kinds of states.
-async fn drop_after(polls: u32, replica: Answer, checkout: Answer, primary: Answer) {
-    let world = world(2).await;
-    world
-        .replica(1)
-        .set(|r| (r.statements, r.checkouts) = (replica, checkout));
-    world
-        .replica(2)
-        .set(|r| (r.statements, r.checkouts) = (replica, checkout));
-    world.primary().set(|p| p.statements = primary);
-    for sql in ["SELECT 1", "UPDATE t SET a = 1"] {
-        let mut left = polls;
-        let mut run = std::pin::pin!(world.run(sql));
-        std::future::poll_fn(|context| {
-            if left == 0 || run.as_mut().poll(context).is_ready() {
-                return std::task::Poll::Ready(());
-            }
-            left -= 1;
-            std::task::Poll::Pending
-        })
-        .await;
-        // dropped here
-    }
-    assert_eq!(world.in_flight(), 0);
-    if world.primary().statements() > 0 && primary != fake::AT_ONCE {
-        assert!(world.splitter.status().sessions > 0 || polls == 0);
-    }
-}
-
-fn answers() -> impl Strategy<Value = Answer> {
-    prop_oneof![
-        Just(fake::AT_ONCE),
-        (1_u64..3_000).prop_map(|ms| Answer::After(Duration::from_millis(ms))),
-        Just(Answer::Fails(Fault::Unreachable)),
-        Just(Answer::Fails(Fault::ReadOnly)),
-        Just(Answer::Fails(Fault::Conflict)),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-    #[test]
-    fn a_future_dropped_at_any_await_leaves_nothing_in_flight(
-        polls in 0_u32..12,
-        replica in answers(),
-        checkout in answers(),
-        primary in answers(),
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(drop_after(polls, replica, checkout, primary));
-    }
 }

@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 9] = [
     &["select", "route", "demand", "observe"],
     &["shared", "backend", "sqlite", "opening", "status"],
     &["attempt", "monitor"],
-    &["splitter"],
+    &["splitter", "unrouted"],
 ];
 
 fn layer_of(module: &str) -> Option<usize> {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 use diesel::connection::TransactionManagerStatus;
-use futures_util::future::BoxFuture;
 use orm_split_core::{
     Asks, Cause, Connected, Held, Hint, Intent, Mark, Node, Role, Route, SessionKey, SplitError,
 };
@@ -20,7 +19,7 @@ use crate::instrumentation::Shared;
 use crate::lease::Lease;
 use crate::leased::Leased;
 use crate::node_connection::NodeConnection;
-use crate::raw::Raw;
+use crate::raw::{Raw, Take};
 use crate::routed::{Keeps, Kind, Routed};
 use crate::slots::Slots;
 use crate::split::Split;
@@ -57,8 +56,8 @@ pub struct SplitConnection<C: NodeConnection> {
     pub(crate) split: Arc<Split<C>>,
     pub(crate) session: SessionKey,
     pub(crate) slots: Mutex<Slots<C>>,
-    /// Replaced by a table of its own once the handle changed its connection's state: the search path
-    /// decides what a type's name means.
+    /// The pool's table; one of its own while its connection's state may differ from others': the search
+    /// path decides what a type's name means.
     pub(crate) types: Arc<C::Types>,
     pub(crate) hint: Hint,
     pub(crate) raw: Raw,
@@ -124,9 +123,20 @@ impl<C: NodeConnection> SplitConnection<C> {
     /// To be called first by whatever the user calls: what went through a raw handle is over.
     pub(crate) fn enter(&mut self) {
         self.raw.settle(&self.split.splitter, self.session);
-        if self.is_held() && Arc::ptr_eq(&self.types, &self.split.types) {
-            self.types = Arc::default();
+        let differs = self.differs();
+        if differs == Arc::ptr_eq(&self.types, &self.split.types) {
+            self.types = match differs {
+                true => Arc::default(),
+                false => Arc::clone(&self.split.types),
+            };
         }
+    }
+
+    /// Whether its connection's state may differ from others'.
+    fn differs(&mut self) -> bool {
+        let begun = &self.slots.get_mut().begun;
+        let in_transaction = begun.as_ref().is_some_and(|begun| begun.has_settings);
+        in_transaction || self.raw.was_taken() || self.is_held()
     }
 
     /// Runs a statement where it belongs.
@@ -138,6 +148,9 @@ impl<C: NodeConnection> SplitConnection<C> {
     ) -> QueryResult<K::Output> {
         if let Some(leased) = self.in_transaction() {
             return self.run_inside(kind, sql, leased).await;
+        }
+        if self.slots.lock().gave_back && self.split.splitter.asks_for_session(sql) {
+            return Err(self.host_error(SplitError::GivenBack.into()));
         }
         let routed = Routed { handle: self, kind };
         let outcome = self.split.splitter.run(sql, asks, &routed).await;
@@ -159,6 +172,11 @@ impl<C: NodeConnection> SplitConnection<C> {
         splitter.runs_in_transaction(&node, sql);
         let intent = splitter.by_text(sql);
         splitter.note_state(intent, sql, self.session);
+        if splitter.may_change_settings(intent)
+            && let Some(begun) = &mut self.slots.lock().begun
+        {
+            begun.has_settings = true;
+        }
         let keys = [SessionKey::current(), self.session];
         let marks = keys.map(|key| splitter.mark_if_it_commits(intent, key));
         let keeps = Keeps::Marks {
@@ -188,30 +206,34 @@ impl<C: NodeConnection> SplitConnection<C> {
     }
 
     /// The connection to `node` that the handle holds, or one of its pool.
-    pub(crate) async fn checkout(&self, node: &Node) -> Result<(Lease<C>, Connected), SplitError> {
+    pub(crate) async fn checkout(&self, node: &Node) -> Result<(Lease<C>, Connected), HostError> {
         let (held, setup) = {
             let mut slots = self.slots.lock();
             (slots.take(node.id()), slots.setup.clone())
         };
         if let Some(mut lease) = held {
+            let is_broken = lease.connection().is_broken();
             if node.is_primary() && self.is_held() {
-                // broken or not: its state is nowhere else
+                if is_broken {
+                    // perhaps in a transaction that nobody will commit; its state is nowhere else
+                    self.slots.lock().put(lease);
+                    return Err(diesel::result::Error::BrokenTransactionManager.into());
+                }
                 return Ok((lease, self.split.splitter.trusted_connection(node)));
             }
-            let is_broken = lease.connection().is_broken();
             match self.split.connected(&lease).filter(|_| !is_broken) {
                 Some(connected) => return Ok((lease, connected)),
                 None => lease.taint(),
             }
         }
-        self.split.checkout(node, &setup).await
+        Ok(self.split.checkout(node, &setup).await?)
     }
 
     /// A connection to the primary, for what is not routed.
     pub(crate) async fn lease_primary(&self) -> QueryResult<Leased<'_, C>> {
         let primary = self.split.splitter.topology().primary();
         let checkout = self.checkout(primary).await;
-        let (lease, _) = checkout.map_err(|error| self.host_error(error.into()))?;
+        let (lease, _) = checkout.map_err(|error| self.host_error(error))?;
         Ok(Leased::new(lease, self, self.is_held()))
     }
 
@@ -262,102 +284,14 @@ impl<C: NodeConnection> SplitConnection<C> {
         let reads_there = slots.read_on == Some(Role::Primary);
         if !reads_there && !self.raw.was_taken() && !self.is_held() {
             slots.release(Role::Primary);
+            slots.gave_back = true;
         }
-    }
-
-    /// The connection to the primary, raw: for functions that still name the concrete type.
-    ///
-    /// What runs on it is not seen, so the reads of this handle and of the current task stay on the
-    /// primary for the next `raw_pin` (default 5 s). Inside a transaction it is that one's connection.
-    ///
-    /// # Errors
-    /// No connection could be had, or a read-only transaction is open on a replica.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "postgres")]
-    /// # mod example {
-    /// use diesel::QueryResult;
-    /// use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-    /// use diesel_split::SplitConnection;
-    ///
-    /// async fn not_moved_yet(conn: &mut AsyncPgConnection) -> QueryResult<()> {
-    ///     conn.batch_execute("CLUSTER").await
-    /// }
-    ///
-    /// async fn moved(conn: &mut SplitConnection<AsyncPgConnection>) -> QueryResult<()> {
-    ///     not_moved_yet(conn.primary().await?).await
-    /// }
-    /// # }
-    /// ```
-    pub async fn primary(&mut self) -> QueryResult<&mut C> {
-        self.enter();
-        let in_transaction = self.slots.get_mut().in_transaction();
-        if in_transaction == Some(Role::Replica) {
-            return Err(diesel::result::Error::AlreadyInTransaction);
-        }
-        if in_transaction.is_none() {
-            let mut leased = self.lease_primary().await?;
-            leased.finished(&Ok(()));
-        }
-        self.hand_out(Role::Primary)
-    }
-
-    /// A connection to a replica that is fresh enough for this handle, raw, read-only where the server
-    /// can be told so. If there is none it is the primary's, as from [`primary`](Self::primary); inside a
-    /// transaction it is that one's connection.
-    ///
-    /// # Errors
-    /// No connection could be had.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    pub async fn replica(&mut self) -> QueryResult<&mut C> {
-        self.enter();
-        let role = match self.slots.get_mut().in_transaction() {
-            Some(role) => role,
-            None => {
-                let mut asks = self.asks();
-                asks.declared = Some(Intent::Read);
-                self.run(Take, "", asks).await?
-            }
-        };
-        self.hand_out(role)
-    }
-
-    fn hand_out(&mut self, role: Role) -> QueryResult<&mut C> {
-        if role == Role::Primary {
-            self.raw.take(&self.split.splitter, self.session);
-        }
-        let lease = self.slots.get_mut().get(role);
-        // it was put there a moment ago
-        let lost = || diesel_error(&SplitError::Closed);
-        lease.map(Lease::connection).ok_or_else(lost)
     }
 }
 
 /// How long a node must have been down before a statement that cannot run elsewhere gives up on it. A
 /// node can be down for a moment because one of its connections broke.
 const LOST_AFTER: Duration = Duration::from_secs(3);
-
-/// Takes a connection and leaves it with the handle.
-struct Take;
-
-impl<'conn, C: NodeConnection> Kind<'conn, C> for Take {
-    type Output = Role;
-
-    fn send(
-        &self,
-        mut leased: Leased<'conn, C>,
-        keeps: Keeps,
-    ) -> BoxFuture<'conn, QueryResult<Role>> {
-        let role = leased.lease().node.role();
-        let outcome = crate::kinds::finish(leased, keeps, Ok(role));
-        Box::pin(std::future::ready(outcome))
-    }
-}
 
 impl<C: NodeConnection> Drop for SplitConnection<C> {
     fn drop(&mut self) {

@@ -108,7 +108,7 @@ fn rows<C: NodeConnection>(
         drop(leased);
         drop(keeps);
         if let Err(error) = outcome {
-            query.failed(&types);
+            query.failed(&types, &error);
             yield Err(error);
         }
     }
@@ -148,8 +148,8 @@ impl<'conn, C: NodeConnection> Kind<'conn, C> for Execute<C> {
         let (query, types) = (Arc::clone(&self.query), Arc::clone(&self.types));
         Box::pin(async move {
             let outcome = query.execute(leased.connection(), &types).await;
-            if outcome.is_err() {
-                query.failed(&types);
+            if let Err(error) = &outcome {
+                query.failed(&types, error);
             }
             finish(leased, keeps, outcome)
         })

@@ -7,8 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use diesel::connection::{CacheSize, Instrumentation, get_default_instrumentation};
-use orm_split_core::Node;
-use tokio::time::Instant;
+use orm_split_core::{Connected, Node};
 
 use crate::instrumentation::Shared;
 use crate::node_connection::NodeConnection;
@@ -17,8 +16,11 @@ use crate::node_connection::NodeConnection;
 pub(crate) trait Pooled<C>: Send {
     fn connection(&mut self) -> &mut C;
 
-    /// When it was opened; `None` if the pool was handed in and nobody asked who it leads to.
-    fn opened_at(&self) -> Option<Instant>;
+    /// Who it leads to; `None` if nobody asked, as in a pool that was handed in.
+    fn connected(&self) -> Option<Connected>;
+
+    /// It was in the hands of the user: to be looked at before it serves anybody else.
+    fn is_unknown(&mut self);
 
     /// Closes it.
     fn discard(self: Box<Self>);
@@ -61,8 +63,16 @@ impl<C: NodeConnection> Lease<C> {
         pooled.expect("the lease is not dropped").connection()
     }
 
-    pub(crate) fn opened_at(&self) -> Option<Instant> {
-        self.pooled.as_ref().and_then(|pooled| pooled.opened_at())
+    pub(crate) fn connected(&self) -> Option<Connected> {
+        self.pooled.as_ref().and_then(|pooled| pooled.connected())
+    }
+
+    /// Hands it to the user, who may do with it what nobody sees.
+    pub(crate) fn hand_out(&mut self) -> &mut C {
+        if let Some(pooled) = &mut self.pooled {
+            pooled.is_unknown();
+        }
+        self.connection()
     }
 
     /// Applies what the handle has set.

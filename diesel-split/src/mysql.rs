@@ -23,6 +23,7 @@ impl Sealed for AsyncMysqlConnection {}
 
 impl NodeConnection for AsyncMysqlConnection {
     const DIALECT: Dialect = Dialect::MySql;
+    const IS_IDLE: &'static str = "ROLLBACK";
     type Binds = Arc<RawBytesBindCollector<Mysql>>;
     type DriverBinds = RawBytesBindCollector<Mysql>;
     type OwnedRow = <Self as AsyncConnectionCore>::Row<'static, 'static>;

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use diesel::query_builder::{QueryFragment, QueryId};
+use diesel::result::Error;
 use diesel::row::Row;
 use diesel::{ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::PoolableConnection;
@@ -37,6 +38,9 @@ pub trait NodeConnection: AsyncConnection + PoolableConnection + Sealed + 'stati
     /// Which SQL it speaks.
     #[doc(hidden)]
     const DIALECT: Dialect;
+    /// Fails if a transaction is open on the connection, or was and is not any more afterwards.
+    #[doc(hidden)]
+    const IS_IDLE: &'static str;
     /// The values of a query, collected.
     #[doc(hidden)]
     type Binds: Send + Sync + 'static;
@@ -75,9 +79,9 @@ pub trait NodeConnection: AsyncConnection + PoolableConnection + Sealed + 'stati
     #[doc(hidden)]
     fn completed(binds: &Arc<Self::Binds>) -> Option<Arc<Self::DriverBinds>>;
 
-    /// The statement failed: what was remembered of its types may be outdated.
+    /// The statement failed with `error`: what was remembered of its types may be outdated.
     #[doc(hidden)]
-    fn forget_types(binds: &Self::Binds, types: &Self::Types);
+    fn forget_types(binds: &Self::Binds, types: &Self::Types, error: &Error);
 
     #[doc(hidden)]
     fn send_load<I: owned_query::Identity>(
@@ -162,7 +166,7 @@ pub(crate) trait Replay<C: NodeConnection>: Send + Sync {
     ) -> BoxFuture<'c, QueryResult<usize>>;
 
     /// The statement failed on a server.
-    fn failed(&self, types: &C::Types);
+    fn failed(&self, types: &C::Types, error: &Error);
 }
 
 struct Replayable<C: NodeConnection, I> {
@@ -218,8 +222,8 @@ impl<C: NodeConnection, I: owned_query::Identity> Replay<C> for Replayable<C, I>
         })
     }
 
-    fn failed(&self, types: &C::Types) {
-        C::forget_types(&self.binds, types);
+    fn failed(&self, types: &C::Types, error: &Error) {
+        C::forget_types(&self.binds, types, error);
     }
 }
 
@@ -326,7 +330,7 @@ macro_rules! knows_its_types {
             Some(std::sync::Arc::clone(binds.as_ref()))
         }
 
-        fn forget_types(_: &Self::Binds, (): &()) {}
+        fn forget_types(_: &Self::Binds, (): &(), _: &diesel::result::Error) {}
     };
 }
 #[cfg(any(feature = "mysql", feature = "sqlite"))]

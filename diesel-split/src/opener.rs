@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use diesel::ConnectionResult;
 use futures_util::future::BoxFuture;
-use orm_split_core::{AttemptFailure, Fault, Node, Phase, ProbeError, SplitError, Splitter};
+use orm_split_core::{
+    AttemptFailure, Connected, Fault, Node, Phase, ProbeError, SplitError, Splitter,
+};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -48,9 +50,12 @@ pub(crate) struct Opener<C: NodeConnection> {
 /// A connection that was opened by us.
 pub(crate) struct Opened<C> {
     pub(crate) connection: C,
-    pub(crate) at: Instant,
+    /// `None` if it was not asked, for want of replicas.
+    pub(crate) connected: Option<Connected>,
     pub(crate) idle_since: Instant,
     pub(crate) is_discarded: bool,
+    /// It was in the hands of the user: nobody knows what was left on it.
+    pub(crate) is_unknown: bool,
 }
 
 impl<C: NodeConnection> Opener<C> {
@@ -92,13 +97,13 @@ impl<C: NodeConnection> Opener<C> {
 
     async fn open_and_ask(&self) -> Result<Opened<C>, SplitError> {
         let mut connection = self.connect().await.map_err(|error| self.failed(&error))?;
-        self.ask(&mut connection).await?;
-        let now = Instant::now();
+        let connected = self.ask(&mut connection).await?;
         Ok(Opened {
             connection,
-            at: now,
-            idle_since: now,
+            connected,
+            idle_since: Instant::now(),
             is_discarded: false,
+            is_unknown: false,
         })
     }
 
@@ -113,9 +118,9 @@ impl<C: NodeConnection> Opener<C> {
         Ok(connection)
     }
 
-    async fn ask(&self, connection: &mut C) -> Result<(), SplitError> {
+    async fn ask(&self, connection: &mut C) -> Result<Option<Connected>, SplitError> {
         let Some(splitter) = self.splitter.upgrade().filter(|_| self.identifies) else {
-            return Ok(());
+            return Ok(None);
         };
         for _ in 0..QUESTIONS {
             let question = splitter.identify(&self.node);
@@ -123,7 +128,7 @@ impl<C: NodeConnection> Opener<C> {
             let identity = identity.map_err(|error| self.failed(&error))?;
             match question.answered(&identity).judge(&self.node) {
                 None => {}
-                Some(Ok(_)) => return Ok(()),
+                Some(Ok(connected)) => return Ok(Some(connected)),
                 Some(Err(refusal)) => return Err(self.refuse(refusal)),
             }
         }
@@ -176,29 +181,26 @@ impl<C: NodeConnection> Opener<C> {
         if opened.is_discarded
             || opened.connection.is_broken()
             || !C::leads_there(&self.witness) && self.identifies
-            || !self.is_current(opened.at)
+            || !self.is_current(opened.connected)
         {
             return false;
         }
-        if opened.idle_since.elapsed() < PING_AFTER {
+        if !opened.is_unknown && opened.idle_since.elapsed() < PING_AFTER {
             return true;
         }
         // given up half-way, it must not come back as healthy
         opened.is_discarded = true;
-        let ping = opened.connection.batch_execute("SELECT 1");
+        let ping = opened.connection.batch_execute(C::IS_IDLE);
         let answered = matches!(timeout(PING_WITHIN, ping).await, Ok(Ok(())));
         opened.is_discarded = !answered;
+        opened.is_unknown = false;
         answered
     }
 
-    /// Whether a connection that was opened at `at` belongs to the node's current generation.
-    pub(crate) fn is_current(&self, at: Instant) -> bool {
-        let splitter = self.splitter.upgrade().filter(|_| self.identifies);
-        splitter.is_none_or(|splitter| {
-            splitter
-                .connection_of_age(&self.node, at.elapsed())
-                .is_some()
-        })
+    /// Whether a connection belongs to the node's current generation.
+    fn is_current(&self, connected: Option<Connected>) -> bool {
+        let asked = self.splitter.upgrade().zip(connected);
+        asked.is_none_or(|(splitter, connected)| splitter.is_current(&self.node, connected))
     }
 }
 

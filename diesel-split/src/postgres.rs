@@ -8,7 +8,7 @@ use std::sync::Arc;
 use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::query_builder::bind_collector::RawBytesBindCollector;
 use diesel::query_builder::{QueryBuilder, QueryFragment};
-use diesel::result::Error;
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{Nullable, Oid, Text};
 use diesel::{ConnectionResult, QueryResult};
 use diesel_async::{
@@ -47,6 +47,8 @@ struct Shown {
 
 impl NodeConnection for AsyncPgConnection {
     const DIALECT: Dialect = Dialect::Postgres;
+    /// Outside of a transaction each statement begins one, at its own time.
+    const IS_IDLE: &'static str = "SELECT 1 / (now() = statement_timestamp())::int";
     type Binds = PostgresBinds;
     type DriverBinds = RawBytesBindCollector<Pg>;
     type OwnedRow = <Self as AsyncConnectionCore>::Row<'static, 'static>;
@@ -103,8 +105,10 @@ impl NodeConnection for AsyncPgConnection {
         is_complete.then(|| Arc::clone(&binds.collected))
     }
 
-    fn forget_types(binds: &PostgresBinds, types: &PostgresTypes) {
-        if binds.uses_custom {
+    fn forget_types(binds: &PostgresBinds, types: &PostgresTypes, error: &Error) {
+        // a type that is gone has no kind of error of its own
+        let may_be_gone = matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, _));
+        if binds.uses_custom && may_be_gone {
             types.forget();
         }
     }
@@ -229,7 +233,7 @@ async fn look_up(
         Err(Error::NotFound) => {
             // as the server says it: a replica may not have replayed its creation yet
             let message = format!("type \"{name}\" does not exist");
-            let kind = diesel::result::DatabaseErrorKind::Unknown;
+            let kind = DatabaseErrorKind::Unknown;
             Err(Error::DatabaseError(kind, Box::new(message)))
         }
         Err(other) => Err(other),

@@ -84,10 +84,20 @@ const BLANK: u32 = 0;
 /// Answers what the binds ask for, and notes what it could not answer.
 struct Lookup {
     types: Arc<PostgresTypes>,
-    /// In the first pass every placeholder is blank, in the second each is its own.
-    is_first_pass: bool,
+    pass: Pass,
     uses_custom: bool,
     missing: Vec<Missing>,
+    /// What the first pass was told: others may learn a type in between, and what was blank then has to
+    /// be a placeholder now.
+    told: HashMap<TypeName, Oids>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Every placeholder is blank.
+    Blank,
+    /// Each is its own.
+    Numbered,
 }
 
 impl Lookup {
@@ -111,17 +121,23 @@ impl PgMetadataLookup for Lookup {
     fn lookup_type(&mut self, type_name: &str, schema: Option<&str>) -> PgTypeMetadata {
         self.uses_custom = true;
         let name = (schema.map(str::to_owned), type_name.to_owned());
-        let oids = self.types.find(&name).unwrap_or_else(|| {
-            let placeholder = self.placeholder(name);
-            if self.is_first_pass {
+        let oids = match (self.pass, self.types.find(&name)) {
+            (Pass::Numbered, _) => match self.told.get(&name) {
+                Some(oids) => *oids,
+                None => self.placeholder(name),
+            },
+            (Pass::Blank, Some(oids)) => {
+                self.told.insert(name, oids);
+                oids
+            }
+            (Pass::Blank, None) => {
+                self.placeholder(name);
                 Oids {
                     own: BLANK,
                     array: BLANK,
                 }
-            } else {
-                placeholder
             }
-        });
+        };
         PgTypeMetadata::new(oids.own, oids.array)
     }
 }
@@ -131,32 +147,31 @@ pub(crate) fn collect<Q: QueryFragment<Pg>>(
     query: &Q,
     types: &Arc<PostgresTypes>,
 ) -> QueryResult<PostgresBinds> {
-    let pass = |is_first_pass| {
-        let mut lookup = Lookup {
-            types: Arc::clone(types),
-            is_first_pass,
-            uses_custom: false,
-            missing: Vec::new(),
-        };
-        let mut collector = RawBytesBindCollector::<Pg>::new();
-        query.collect_binds(&mut collector, &mut lookup, &Pg)?;
-        Ok::<_, Error>((collector, lookup))
+    let mut lookup = Lookup {
+        types: Arc::clone(types),
+        pass: Pass::Blank,
+        uses_custom: false,
+        missing: Vec::new(),
+        told: HashMap::new(),
     };
-    let (blank, first) = pass(true)?;
-    if first.missing.is_empty() {
+    let mut blank = RawBytesBindCollector::<Pg>::new();
+    query.collect_binds(&mut blank, &mut lookup, &Pg)?;
+    if lookup.missing.is_empty() {
         return Ok(PostgresBinds {
             collected: Arc::new(blank),
-            uses_custom: first.uses_custom,
+            uses_custom: lookup.uses_custom,
             missing: Vec::new(),
             places: Vec::new(),
         });
     }
-    let (numbered, second) = pass(false)?;
-    let places = places(&blank.binds, &numbered.binds, &second.missing);
+    lookup.pass = Pass::Numbered;
+    let mut numbered = RawBytesBindCollector::<Pg>::new();
+    query.collect_binds(&mut numbered, &mut lookup, &Pg)?;
+    let places = places(&blank.binds, &numbered.binds, &lookup.missing);
     Ok(PostgresBinds {
         collected: Arc::new(numbered),
         uses_custom: true,
-        missing: second.missing,
+        missing: lookup.missing,
         places,
     })
 }

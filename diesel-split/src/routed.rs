@@ -61,7 +61,7 @@ where
     type Error = HostError;
 
     async fn checkout(&self, node: &Node) -> Result<(Lease<C>, Connected), HostError> {
-        Ok(self.handle.checkout(node).await?)
+        self.handle.checkout(node).await
     }
 
     fn release(&self, lease: Lease<C>) {
@@ -70,9 +70,10 @@ where
 
     async fn execute(&self, lease: Lease<C>, hold: Hold) -> Result<K::Output, HostError> {
         let stays = lease.node.role() == Role::Primary && self.handle.is_held();
-        if !hold.may_write() {
-            self.handle.slots.lock().read_on = Some(lease.node.role());
-        }
+        self.handle
+            .slots
+            .lock()
+            .runs_on(lease.node.role(), hold.may_write());
         let leased = Leased::new(lease, self.handle, stays);
         let output = self.kind.send(leased, Keeps::Hold(hold)).await;
         output.map_err(HostError::Diesel)

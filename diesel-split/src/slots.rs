@@ -22,6 +22,8 @@ pub(crate) struct Slots<C: NodeConnection> {
     pub(crate) begun: Option<Begun>,
     /// Where the latest read ran.
     pub(crate) read_on: Option<Role>,
+    /// The connection on which the latest write ran went back to its pool.
+    pub(crate) gave_back: bool,
 }
 
 /// An open transaction.
@@ -29,6 +31,8 @@ pub(crate) struct Slots<C: NodeConnection> {
 pub(crate) struct Begun {
     pub(crate) by: SessionKey,
     pub(crate) is_read_only: bool,
+    /// A statement of it may have changed the search path for the transaction's duration.
+    pub(crate) has_settings: bool,
     pub(crate) on_replica: Option<OnReplica>,
 }
 
@@ -50,6 +54,7 @@ impl<C: NodeConnection> Default for Slots<C> {
             setup: Setup::default(),
             begun: None,
             read_on: None,
+            gave_back: false,
         }
     }
 }
@@ -77,6 +82,15 @@ impl<C: NodeConnection> Slots<C> {
         self.slot(role).as_mut()
     }
 
+    /// A statement is about to run there.
+    pub(crate) fn runs_on(&mut self, role: Role, may_write: bool) {
+        if may_write {
+            self.gave_back = false;
+        } else {
+            self.read_on = Some(role);
+        }
+    }
+
     /// Gives the connection back to its pool.
     pub(crate) fn release(&mut self, role: Role) {
         drop(self.slot(role).take());
@@ -89,6 +103,7 @@ impl<C: NodeConnection> Slots<C> {
         self.begun = Some(Begun {
             by: SessionKey::current(),
             is_read_only: true,
+            has_settings: false,
             on_replica: Some(begun).filter(|_| is_on_replica),
         });
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use orm_split_core::{Connected, Fault, Node, SplitError, Splitter};
 use parking_lot::RwLock;
@@ -53,9 +52,6 @@ impl<C: NodeConnection> Split<C> {
                 Some(connected) => return Ok((lease, connected)),
                 None => lease.taint(),
             }
-            drop(lease);
-            // opened too soon after the node's generation began to be told from one before it
-            tokio::time::sleep(SETTLES).await;
         }
         let node = node.name().to_owned();
         Err(SplitError::Unstable { node })
@@ -63,11 +59,12 @@ impl<C: NodeConnection> Split<C> {
 
     /// The proof that a connection may be used; `None` if it belongs to an earlier generation.
     pub(crate) fn connected(&self, lease: &Lease<C>) -> Option<Connected> {
-        let node = &lease.node;
-        let is_asked = !self.splitter.topology().replicas().is_empty();
-        match lease.opened_at().filter(|_| is_asked) {
-            Some(at) => self.splitter.connection_of_age(node, at.elapsed()),
-            None => Some(self.splitter.trusted_connection(node)),
+        match lease.connected() {
+            Some(connected) => {
+                let is_current = self.splitter.is_current(&lease.node, connected);
+                is_current.then_some(connected)
+            }
+            None => Some(self.splitter.trusted_connection(&lease.node)),
         }
     }
 
@@ -103,11 +100,8 @@ impl<C: NodeConnection> Split<C> {
     }
 }
 
-/// Between two checkouts of one; all of them together outlast core's margin of 100 ms.
-const SETTLES: Duration = Duration::from_millis(40);
-
-/// How often a checkout is repeated if the node's evidence is voided meanwhile.
-const CHECKOUTS: usize = 4;
+/// How often a node's pool is asked if its evidence is voided meanwhile.
+const CHECKOUTS: usize = 2;
 
 fn explained(node: &Node, reason: NoConnection) -> SplitError {
     match reason.describe("no connection became free in time") {

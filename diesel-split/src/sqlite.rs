@@ -29,6 +29,7 @@ impl Sealed for Connection {}
 
 impl NodeConnection for Connection {
     const DIALECT: Dialect = Dialect::Sqlite;
+    const IS_IDLE: &'static str = "BEGIN; ROLLBACK";
     type Binds = Arc<Self::DriverBinds>;
     type DriverBinds =
         <<Sqlite as Backend>::BindCollector<'static> as MoveableBindCollector<Sqlite>>::BindData;

@@ -119,6 +119,7 @@ impl<C: NodeConnection> SplitConnection<C> {
         self.slots.lock().begun = outcome.is_ok().then(|| Begun {
             by: SessionKey::current(),
             is_read_only,
+            has_settings: false,
             on_replica: None,
         });
         outcome

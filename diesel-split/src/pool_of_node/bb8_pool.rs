@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
 use diesel_async::TransactionManager;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, PoolError};
-use orm_split_core::{ProbeError, SplitError};
+use orm_split_core::{Connected, ProbeError, SplitError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 use super::{ExistingPool, NoConnection, PoolOfNode, PoolOptions, PoolState};
 use crate::error::{connection_error, probe_error};
@@ -114,8 +113,12 @@ impl<C: NodeConnection> Pooled<C> for PooledConnection<'static, Manager<C>> {
         &mut self.connection
     }
 
-    fn opened_at(&self) -> Option<Instant> {
-        Some(self.at)
+    fn connected(&self) -> Option<Connected> {
+        self.connected
+    }
+
+    fn is_unknown(&mut self) {
+        self.is_unknown = true;
     }
 
     fn discard(mut self: Box<Self>) {
@@ -187,9 +190,12 @@ where
         &mut self.0
     }
 
-    fn opened_at(&self) -> Option<Instant> {
+    fn connected(&self) -> Option<Connected> {
         None
     }
+
+    /// Its own pool looks at what it hands out.
+    fn is_unknown(&mut self) {}
 
     fn discard(mut self: Box<Self>) {
         let connection: &mut C = &mut self.0;

@@ -10,8 +10,7 @@ use deadpool::managed::{
     Manager as ManagesObjects, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult,
 };
 use diesel_async::pooled_connection::{self, AsyncDieselConnectionManager};
-use orm_split_core::{ConfigError, ProbeError, SplitError};
-use tokio::time::Instant;
+use orm_split_core::{ConfigError, Connected, ProbeError, SplitError};
 
 use super::{ExistingPool, NoConnection, PoolOfNode, PoolOptions, PoolState};
 use crate::error::{connection_error, probe_error};
@@ -114,8 +113,14 @@ impl<C: NodeConnection> Pooled<C> for Checked<C> {
         &mut object.connection
     }
 
-    fn opened_at(&self) -> Option<Instant> {
-        self.0.as_ref().map(|object| object.at)
+    fn connected(&self) -> Option<Connected> {
+        self.0.as_ref().and_then(|object| object.connected)
+    }
+
+    fn is_unknown(&mut self) {
+        if let Some(object) = &mut self.0 {
+            object.is_unknown = true;
+        }
     }
 
     fn discard(mut self: Box<Self>) {
@@ -203,9 +208,12 @@ where
         self.0.as_mut().expect("not discarded")
     }
 
-    fn opened_at(&self) -> Option<Instant> {
+    fn connected(&self) -> Option<Connected> {
         None
     }
+
+    /// Its own pool looks at what it hands out.
+    fn is_unknown(&mut self) {}
 
     fn discard(mut self: Box<Self>) {
         drop(self.0.take().map(Object::take));
