@@ -10,17 +10,19 @@ use std::sync::Arc;
 use crate::backend::{Hold, Statement};
 use crate::classify::Dialect;
 use crate::clock::Moment;
+use crate::config::Consistency;
 use crate::error::{AttemptFailure, Phase, SplitError};
 use crate::fault::Fault;
 use crate::health::HealthEvent;
 use crate::in_flight::InFlight;
 use crate::intent::{Cause, Intent};
 use crate::node::Node;
+use crate::node_id::NodeId;
 use crate::observe;
 use crate::reason::Reason;
 use crate::role::Role;
 use crate::route::{self, Asks, Decision, Request};
-use crate::session::{Floor, Pin, SessionKey};
+use crate::session::{Floor, Pin, Read, Reads, SessionKey};
 use crate::session_state;
 use crate::shared::Shared;
 
@@ -62,7 +64,7 @@ pub(crate) async fn run<S: Statement>(
     statement: &S,
 ) -> Result<S::Output, S::Error> {
     let request = shared.request(sql, asks);
-    if let Some(handle) = asks.session {
+    if let Some(handle) = asks.session.filter(|_| asks.is_one_connection) {
         // before it is sent: its outcome may never arrive
         shared.note_state(shared.by_text(&request, sql), sql, handle);
     }
@@ -128,11 +130,9 @@ impl<'a, S: Statement> Run<'a, S> {
         let (connection, connected) = self.checkout(node).await?;
         let shared = self.shared;
         let is_replica = node.role == Role::Replica;
-        let floor = self.request.floor.at;
         if is_replica {
             let now = shared.clock.now();
-            let options = &shared.options;
-            if !route::still_serves(node, connected.generation, reason, floor, options, now) {
+            if !route::still_serves(node, &connected, reason, &self.request, now) {
                 self.statement.release(connection);
                 tracing::debug!(node = %node.name, "no longer fresh enough after checkout");
                 return Err(Ended::NotFresh);
@@ -149,6 +149,7 @@ impl<'a, S: Statement> Run<'a, S> {
                 [None, None]
             },
         };
+        let started_at = shared.clock.now();
         let mut execution = pin!(self.statement.execute(connection, hold));
         let result = if is_replica {
             tokio::select! {
@@ -163,7 +164,13 @@ impl<'a, S: Statement> Run<'a, S> {
         } else {
             execution.as_mut().await
         };
-        result.map_err(|error| self.failed(Phase::Execute, error))
+        let output = result.map_err(|error| self.failed(Phase::Execute, error))?;
+        if self.request.remembers_reads() {
+            let generation = connected.generation;
+            let keys = [Some(SessionKey::current()), self.request.session];
+            shared.has_read(keys, node.id, generation, started_at);
+        }
+        Ok(output)
     }
 
     /// Waits for a connection: on a replica no longer than the checkout deadline, nor once the node
@@ -317,27 +324,52 @@ impl Shared {
             && self
                 .misroutes
                 .contains(|| crate::fingerprint(self.dialect, sql));
+        let (consistency, max_staleness) = asks.concern.here().settled(&self.options);
+        let floor = self.floor(consistency, asks.session, self.clock.now());
+        let read_last = floor.reads.iter().flatten().map(Reads::node);
+        let prefers = asks.prefers.into_iter().chain(read_last);
         Request {
             intent,
             hint: asks.hint,
             session: asks.session,
-            prefers: asks.prefers.map_or(0, route::bit_of),
-            floor: self.floor(asks.session, self.clock.now()),
+            consistency,
+            max_staleness,
+            prefers: prefers.map(route::bit_of).fold(0, |all, bit| all | bit),
+            floor,
             tried: 0,
             fell_behind: 0,
             misrouted,
         }
     }
 
-    fn floor(&self, handle: Option<SessionKey>, now: Moment) -> Floor {
-        match self.options.consistency {
-            crate::Consistency::Session => self.sessions.floor(handle, now),
-            crate::Consistency::Process => self.sessions.floor_of_all(handle, now),
+    fn floor(&self, consistency: Consistency, handle: Option<SessionKey>, now: Moment) -> Floor {
+        match consistency {
+            Consistency::Session | Consistency::Strong => self.sessions.floor(handle, now),
+            Consistency::Process => self.sessions.floor_of_all(handle, now),
             // which connection holds a transaction or some state is no matter of freshness
-            crate::Consistency::Eventual => Floor {
-                at: Moment::NEVER,
+            Consistency::Eventual => Floor {
                 pin: (self.sessions.floor(handle, now).pin).filter(|pin| *pin != Pin::RawHandle),
+                ..Floor::default()
             },
+        }
+    }
+
+    /// A read of these sessions was answered by a node.
+    pub(crate) fn has_read(
+        &self,
+        keys: [Option<SessionKey>; 2],
+        on: NodeId,
+        generation: u64,
+        started_at: Moment,
+    ) {
+        let read = Read {
+            on,
+            generation,
+            started_at,
+            answered_at: self.clock.now(),
+        };
+        for key in keys.into_iter().flatten() {
+            self.sessions.read(key, read);
         }
     }
 
@@ -375,8 +407,19 @@ impl Shared {
             now,
             &mut rng,
         );
-        if decision.reason == Reason::FloorNotMet {
-            self.demand.raise(request.floor.at, now, &self.topology);
+        match (decision.reason, request.max_staleness) {
+            (Reason::FloorNotMet, _) => {
+                self.demand
+                    .raise(request.floor.highest(), now, &self.topology);
+            }
+            // a bound that the slow pace cannot keep
+            (Reason::TooStale, Some(bound))
+                if request.max_staleness != self.options.max_staleness =>
+            {
+                let floor = now.before(bound);
+                self.demand.raise(floor, now, &self.topology);
+            }
+            _ => {}
         }
         decision
     }

@@ -9,6 +9,7 @@ use std::future::Future;
 use async_trait::async_trait;
 
 use crate::classify::Catalogue;
+use crate::connected::Connected;
 use crate::error::SplitError;
 use crate::fault::Fault;
 use crate::identity::{Identity, Reading};
@@ -124,22 +125,6 @@ pub trait ProbeConnection: Send {
 
     /// Closes the connection so that the server frees its place.
     async fn close(self: Box<Self>);
-}
-
-/// Proof that a connection was opened to a server that may be used, in one generation of evidence.
-///
-/// ```no_run
-/// use std::time::Duration;
-/// use orm_split_core::{Connected, Node, Splitter};
-///
-/// /// What a pool's hook asks about an idle connection.
-/// fn may_be_used(splitter: &Splitter, node: &Node, age: Duration) -> Option<Connected> {
-///     splitter.connection_of_age(node, age)
-/// }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connected {
-    pub(crate) generation: u64,
 }
 
 /// What lasts as long as a statement does: its place among the node's statements in flight, and for

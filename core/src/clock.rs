@@ -33,6 +33,11 @@ impl Moment {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
+    /// The instant `duration` before this one, never before the clock's start.
+    pub(crate) fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)).max(1))
+    }
+
     /// How long before `self` the instant `earlier` was; zero if it was not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -72,7 +77,7 @@ impl Clock {
     /// The instant `age` ago, never before the clock's start.
     #[must_use]
     pub fn ago(&self, age: Duration) -> Moment {
-        Moment(self.now().0.saturating_sub(nanos(age)).max(1))
+        self.now().before(age)
     }
 }
 

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-/// How fresh a read has to be.
+/// How fresh a read has to be, from the weakest to the strictest.
 ///
 /// ```
 /// use orm_split_core::{Consistency, Options};
 ///
 /// assert_eq!(Options::default().consistency, Consistency::Session);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Consistency {
@@ -29,6 +29,8 @@ pub enum Consistency {
     /// write, and a raw handle that anyone takes pins everyone. Where writes follow each other more
     /// closely than the replicas lag, they take no reads.
     Process,
+    /// Every read sees whatever was committed before it, by whomever: all run on the primary.
+    Strong,
 }
 
 /// What to do with reads that no replica within `max_staleness` can take while the primary is down.

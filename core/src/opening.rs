@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::backend::Connected;
 use crate::clock::Moment;
+use crate::connected::Connected;
 use crate::error::SplitError;
 use crate::freshness::{Asked, Verdict};
 use crate::identity::Identity;
@@ -115,8 +115,12 @@ impl<'a> Identifying<'a> {
     /// The server answered.
     #[must_use]
     pub fn answered(self, identity: &Identity) -> Identified {
+        let opened_at = self.0.shared.clock.now();
         match self.0.answered(identity) {
-            Verdict::Accepted { generation } => Identified::Usable(Connected { generation }),
+            Verdict::Accepted { generation } => Identified::Usable(Connected {
+                generation,
+                opened_at,
+            }),
             Verdict::Ambiguous => Identified::AskAgain,
             Verdict::Refused(refusal) => Identified::Refused(refusal),
         }

@@ -32,6 +32,10 @@ pub enum Reason {
     SessionState,
     /// The caller asked for the primary.
     Hint,
+    /// The read is to see whatever was committed before it ([`Consistency::Strong`](crate::Consistency::Strong)).
+    Strong,
+    /// The session's reads stay for a while where the latest of them ran, which was the primary.
+    Stays,
     /// No replica is configured.
     NoReplica,
     /// No replica has yet replayed what this session wrote.
@@ -49,7 +53,7 @@ pub enum Reason {
 }
 
 /// All reasons that are counted, in the order of their counters.
-const COUNTED: [&str; 15] = [
+const COUNTED: [&str; 17] = [
     "read",
     "primary_lost",
     "statement",
@@ -65,6 +69,8 @@ const COUNTED: [&str; 15] = [
     "refused",
     "schema_lag",
     "session_state",
+    "strong",
+    "stays",
 ];
 
 impl Reason {
@@ -83,6 +89,8 @@ impl Reason {
             Self::RawHandle => "raw_handle",
             Self::SessionState => "session_state",
             Self::Hint => "hint",
+            Self::Strong => "strong",
+            Self::Stays => "stays",
             Self::NoReplica => "no_replica",
             Self::FloorNotMet => "floor_not_met",
             Self::TooStale => "too_stale",
@@ -105,6 +113,8 @@ impl Reason {
             | Self::RawHandle
             | Self::SessionState
             | Self::Hint
+            | Self::Strong
+            | Self::Stays
             | Self::NoReplica
             | Self::FloorNotMet
             | Self::TooStale
@@ -133,6 +143,8 @@ impl Reason {
             Self::Refused => 12,
             Self::SchemaLag => 13,
             Self::SessionState => 14,
+            Self::Strong => 15,
+            Self::Stays => 16,
         }
     }
 
@@ -164,6 +176,8 @@ mod tests {
             Reason::Refused,
             Reason::SchemaLag,
             Reason::SessionState,
+            Reason::Strong,
+            Reason::Stays,
         ];
         assert_eq!(all.len(), Reason::COUNT);
         for reason in all {

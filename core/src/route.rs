@@ -4,19 +4,22 @@
 //! replica that has not proved to be fresh enough for whoever asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::Rng;
 use serde::Serialize;
 
 use crate::classify::Dialect;
 use crate::clock::Moment;
-use crate::config::{Options, PrimaryLoss};
+use crate::config::{Consistency, Options, PrimaryLoss};
+use crate::connected::Connected;
 use crate::intent::Intent;
-use crate::node::{Node, NodeId};
+use crate::node::Node;
+use crate::node_id::NodeId;
 use crate::reason::Reason;
 use crate::role::Role;
 use crate::select::{Candidates, Select};
-use crate::session::{Floor, Pin, SessionKey};
+use crate::session::{Floor, Pin, ReadConcern, SessionKey};
 use crate::topology::Topology;
 
 /// A wish of the caller that the text of the statement does not show.
@@ -55,8 +58,13 @@ pub enum Hint {
 pub struct Asks {
     /// A wish that the text does not show.
     pub hint: Hint,
-    /// The handle's own session, on top of the current task's. Default none.
+    /// The handle's own session, on top of the current one. Default none.
     pub session: Option<SessionKey>,
+    /// The handle stands for one connection: what a statement changes of its connection keeps the handle
+    /// there. Default `false`.
+    pub is_one_connection: bool,
+    /// How fresh reads have to be, where the handle says so. Default: as the scope says, or as configured.
+    pub concern: ReadConcern,
     /// The node that is taken if it is still a candidate, because a connection to it is at hand.
     /// Default none.
     pub prefers: Option<NodeId>,
@@ -116,6 +124,8 @@ pub(crate) struct Request {
     pub(crate) intent: Intent,
     pub(crate) hint: Hint,
     pub(crate) session: Option<SessionKey>,
+    pub(crate) consistency: Consistency,
+    pub(crate) max_staleness: Option<Duration>,
     /// The bit of the replica that a connection is at hand to.
     pub(crate) prefers: u64,
     pub(crate) floor: Floor,
@@ -125,6 +135,13 @@ pub(crate) struct Request {
     pub(crate) fell_behind: u64,
     /// A replica once refused the statement as a write.
     pub(crate) misrouted: bool,
+}
+
+impl Request {
+    /// Whether what the statement returns was read from the database as it was.
+    pub(crate) fn remembers_reads(&self) -> bool {
+        self.intent == Intent::Read && self.consistency != Consistency::Eventual
+    }
 }
 
 /// The outcome: a node and why.
@@ -150,7 +167,7 @@ pub(crate) fn route<'a>(
     if let Some(reason) = needs_primary(topology, request) {
         return primary(reason);
     }
-    let survey = Survey::of(topology.replicas(), request, options, now);
+    let survey = Survey::of(topology.replicas(), request, now);
     let mut select = |mask: u64, reason| {
         let preferred = mask & request.prefers;
         let mask = if preferred == 0 { mask } else { preferred };
@@ -186,6 +203,13 @@ fn needs_primary(topology: &Topology, request: &Request) -> Option<Reason> {
         Some(Pin::SessionState) => return Some(Reason::SessionState),
         None => {}
     }
+    match request.consistency {
+        Consistency::Strong => return Some(Reason::Strong),
+        Consistency::Eventual | Consistency::Session | Consistency::Process => {}
+    }
+    if request.floor.stays_on == Some(topology.primary().id()) {
+        return Some(Reason::Stays);
+    }
     if request.misrouted {
         return Some(Reason::Misrouted);
     }
@@ -203,7 +227,7 @@ struct Survey {
 }
 
 impl Survey {
-    fn of(replicas: &[Arc<Node>], request: &Request, options: &Options, now: Moment) -> Self {
+    fn of(replicas: &[Arc<Node>], request: &Request, now: Moment) -> Self {
         let mut survey = Self::default();
         for (index, node) in replicas.iter().enumerate() {
             let bit = 1_u64 << index;
@@ -212,9 +236,9 @@ impl Survey {
             }
             survey.any_up = true;
             let fell_behind = request.fell_behind & bit != 0;
-            if fell_behind || !meets_floor(node, request.floor.at, now) {
+            if fell_behind || !meets_floor(node, &request.floor, now) {
                 survey.any_below_floor = true;
-            } else if meets_bound(node, options, now) {
+            } else if meets_bound(node, request.max_staleness, now) {
                 survey.admitted |= bit;
             } else {
                 survey.stale |= bit;
@@ -232,32 +256,46 @@ impl Survey {
     }
 }
 
-/// Strictly greater, since instants can tie. A floor of nobody's is met by everyone.
-pub(crate) fn meets_floor(node: &Node, floor: Moment, now: Moment) -> bool {
-    floor == Moment::NEVER || node.fresh_as_of(now) > floor
+fn meets_floor(node: &Node, floor: &Floor, now: Moment) -> bool {
+    let fresh_as_of = node.fresh_as_of(now);
+    let generation = node.generation();
+    let mut reads = floor.reads.iter().flatten();
+    has_passed(fresh_as_of, floor.at)
+        && reads.all(|reads| reads.admits(node.id, generation, fresh_as_of))
 }
 
-fn meets_bound(node: &Node, options: &Options, now: Moment) -> bool {
-    let Some(bound) = options.max_staleness else {
+/// Strictly greater, since instants can tie. A floor of nobody's is met by everyone.
+fn has_passed(fresh_as_of: Moment, floor: Moment) -> bool {
+    floor == Moment::NEVER || fresh_as_of > floor
+}
+
+fn meets_bound(node: &Node, max_staleness: Option<Duration>, now: Moment) -> bool {
+    let Some(bound) = max_staleness else {
         return true;
     };
     node.staleness(now)
         .is_some_and(|staleness| staleness <= bound)
 }
 
-/// Whether a replica that was routed to may still serve: looked at again after checkout, over a
-/// connection of `generation`.
+/// Whether a replica that was routed to may still serve: looked at again after checkout, over the
+/// connection that was checked out.
 pub(crate) fn still_serves(
     node: &Node,
-    generation: u64,
+    connected: &Connected,
     decision: Reason,
-    floor: Moment,
-    options: &Options,
+    request: &Request,
     now: Moment,
 ) -> bool {
-    let bound_holds = decision == Reason::PrimaryLost || meets_bound(node, options, now);
+    let floor = &request.floor;
+    let fresh_as_of = node.fresh_as_of(now);
+    let mut reads = floor.reads.iter().flatten();
+    let bound_holds =
+        decision == Reason::PrimaryLost || meets_bound(node, request.max_staleness, now);
     // the generation last, see `Node::publish`
-    meets_floor(node, floor, now) && bound_holds && node.generation() == generation
+    has_passed(fresh_as_of, floor.at)
+        && reads.all(|reads| reads.admits_over(connected, node.id, fresh_as_of))
+        && bound_holds
+        && node.generation() == connected.generation
 }
 
 /// The bit of a replica in [`Request::tried`]; 0 for the primary.

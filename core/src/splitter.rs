@@ -8,9 +8,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::attempt;
-use crate::backend::{Connected, Prober, Statement};
+use crate::backend::{Prober, Statement};
 use crate::classify::Dialect;
 use crate::config::{ConfigError, Options};
+use crate::connected::Connected;
 use crate::error::{AttemptFailure, Phase, SplitError};
 use crate::fault::Fault;
 use crate::health::HealthEvent;
@@ -158,6 +159,13 @@ impl Splitter {
         self.shared.sessions.holds_raw_handle(key, until);
     }
 
+    /// The session `key` reads where it has read last, for so long: pages of a listing are of one node. It
+    /// goes elsewhere only if that node must not serve it any more.
+    pub fn stays(&self, key: SessionKey, for_so_long: Duration) {
+        let until = self.shared.clock.now().after(for_so_long);
+        self.shared.sessions.stays(key, until);
+    }
+
     /// The handle `key` is gone, and its session with it.
     pub fn end_session(&self, key: SessionKey) {
         self.shared.sessions.end(key);
@@ -172,8 +180,9 @@ impl Splitter {
         }
     }
 
-    /// A statement ran through the raw handle in the current session; plain reads change nothing.
-    pub fn raw_handle_used(&self, sql: &str) {
+    /// A statement ran through the raw handle in the current session and that of `handle`; plain reads
+    /// change nothing.
+    pub fn raw_handle_used(&self, sql: &str, handle: Option<SessionKey>) {
         let intent = self.by_text(sql);
         self.shared.intents.ran(intent);
         if matches!(intent, Intent::Read | Intent::Primary(Cause::Empty)) {
@@ -181,8 +190,9 @@ impl Splitter {
         }
         let now = self.shared.clock.now();
         let until = now.after(self.shared.options.raw_pin);
-        let key = SessionKey::current();
-        self.shared.sessions.used_raw_handle(key, now, until);
+        for key in [Some(SessionKey::current()), handle].into_iter().flatten() {
+            self.shared.sessions.used_raw_handle(key, now, until);
+        }
     }
 
     /// A question for a connection that was just opened to `node`; made before it is sent.
@@ -198,9 +208,12 @@ impl Splitter {
         // The age was read a moment ago. Taking the connection for older than it is costs at most
         // a reconnect; for younger, it could pass off a connection of the generation before.
         const MARGIN: Duration = Duration::from_millis(100);
-        let opened_at = self.shared.clock.ago(age.saturating_add(MARGIN));
-        let generation = node.generation_of(opened_at)?;
-        Some(Connected { generation })
+        let since = self.shared.clock.ago(age.saturating_add(MARGIN));
+        let generation = node.generation_of(since)?;
+        Some(Connected {
+            generation,
+            opened_at: self.shared.clock.ago(age),
+        })
     }
 
     /// Whether a connection still belongs to the generation that it was opened in; if not it must be
@@ -211,11 +224,12 @@ impl Splitter {
     }
 
     /// For a connection of a pool that the library did not build, and whose opening it therefore did
-    /// not see: trusted to lead to the node's current server.
+    /// not see: trusted to lead to the node's current server. To be called when it is taken from the pool.
     #[must_use]
     pub fn trusted_connection(&self, node: &Node) -> Connected {
         Connected {
             generation: node.generation(),
+            opened_at: self.shared.clock.now(),
         }
     }
 

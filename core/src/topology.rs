@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use crate::config::ConfigError;
-use crate::node::{Node, NodeId};
+use crate::node::Node;
+use crate::node_id::NodeId;
 use crate::role::Role;
 
 /// All nodes of one [`Splitter`](crate::Splitter).

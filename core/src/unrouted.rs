@@ -5,12 +5,17 @@
 //! is settled already, so a hint has no say; only whether a read-only transaction may stay on its replica
 //! also depends on what is known of the server's functions.
 
+use std::sync::Arc;
+
+use crate::clock::Moment;
 use crate::intent::{Cause, Intent};
 use crate::node::Node;
+use crate::node_id::NodeId;
 use crate::observe;
 use crate::reason::Reason;
 use crate::session::{Pin, SessionKey, WriteMark};
 use crate::session_state;
+use crate::shared::Shared;
 use crate::splitter::Splitter;
 
 impl Splitter {
@@ -59,6 +64,25 @@ impl Splitter {
         observe::runs(node, Reason::Transaction, sql);
     }
 
+    /// To be kept while a statement of a transaction on `node` runs, or the whole transaction, by a handle
+    /// whose own session is `handle`. `None` if no session is involved that reads monotonically.
+    #[must_use]
+    pub fn reads_in_transaction(
+        &self,
+        node: &Node,
+        handle: Option<SessionKey>,
+    ) -> Option<TransactionRead> {
+        let keys = [Some(SessionKey::current()), handle];
+        let keys = keys.map(|key| key.filter(|key| key.reads_monotonically()));
+        keys.iter().any(Option::is_some).then(|| TransactionRead {
+            shared: Arc::clone(&self.shared),
+            keys,
+            node: node.id(),
+            generation: node.generation(),
+            started_at: self.shared.clock.now(),
+        })
+    }
+
     /// Marks the session `key` when the returned value is dropped. For a COMMIT: armed before it is
     /// sent, dropped when its outcome arrived or its future was dropped.
     #[must_use]
@@ -99,6 +123,35 @@ impl Splitter {
             )
         );
         ends.then(|| self.mark_on_drop(key))
+    }
+}
+
+/// What a transaction reads: no later read of its session may be older. See
+/// [`Splitter::reads_in_transaction`].
+///
+/// ```
+/// use orm_split_core::{Node, Splitter, TransactionRead};
+///
+/// async fn load<T>(splitter: &Splitter, node: &Node, send: impl Future<Output = T>) -> T {
+///     let read: Option<TransactionRead> = splitter.reads_in_transaction(node, None);
+///     let rows = send.await;
+///     drop(read); // the rows are there
+///     rows
+/// }
+/// ```
+#[derive(Debug)]
+pub struct TransactionRead {
+    shared: Arc<Shared>,
+    keys: [Option<SessionKey>; 2],
+    node: NodeId,
+    generation: u64,
+    started_at: Moment,
+}
+
+impl Drop for TransactionRead {
+    fn drop(&mut self) {
+        let (shared, started_at) = (&self.shared, self.started_at);
+        shared.has_read(self.keys, self.node, self.generation, started_at);
     }
 }
 

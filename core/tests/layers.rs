@@ -12,9 +12,9 @@ use std::path::Path;
 /// Top to bottom, as in `ARCHITECTURE.md`. Files of one row may use each other.
 const LAYERS: [&[&str]; 9] = [
     &[
-        "role", "position", "intent", "fault", "identity", "reason", "refusal",
+        "role", "position", "intent", "fault", "identity", "reason", "refusal", "node_id",
     ],
-    &["clock", "config", "error", "option_methods"],
+    &["clock", "config", "connected", "error", "option_methods"],
     &[
         "classify",
         "health",

@@ -10,7 +10,8 @@ use std::time::Duration;
 use diesel::QueryResult;
 use diesel::connection::TransactionManagerStatus;
 use orm_split_core::{
-    Asks, Cause, Connected, Held, Hint, Intent, Mark, Node, Role, Route, SessionKey, SplitError,
+    Asks, Cause, Connected, Held, Hint, Intent, Mark, Node, ReadConcern, Role, Route, SessionKey,
+    SplitError,
 };
 use parking_lot::Mutex;
 
@@ -60,6 +61,7 @@ pub struct SplitConnection<C: NodeConnection> {
     /// path decides what a type's name means.
     pub(crate) types: Arc<C::Types>,
     pub(crate) hint: Hint,
+    pub(crate) concern: ReadConcern,
     pub(crate) raw: Raw,
     pub(crate) instrumentation: Option<Shared>,
     /// Shown while no connection is held.
@@ -72,9 +74,10 @@ impl<C: NodeConnection> SplitConnection<C> {
         Self {
             types: Arc::clone(&split.types),
             split,
-            session: SessionKey::of_handle(),
+            session: SessionKey::made(),
             slots: Mutex::default(),
             hint: Hint::None,
+            concern: ReadConcern::default(),
             raw: Raw::default(),
             instrumentation: None,
             idle: TransactionManagerStatus::default(),
@@ -86,6 +89,19 @@ impl<C: NodeConnection> SplitConnection<C> {
     /// ([`Hint::None`], the default), until it is called again.
     pub fn set_hint(&mut self, hint: Hint) {
         self.hint = hint;
+    }
+
+    /// How fresh reads have to be from now on: a [`Consistency`](crate::Consistency), a bound, or both. Where
+    /// a [`Session::scope`](crate::Session::scope) around the handle asks for more, that counts.
+    pub fn set_read_concern(&mut self, concern: impl Into<ReadConcern>) {
+        self.concern = concern.into();
+    }
+
+    /// Reads stay for so long where the latest one ran, the primary included: pages of a listing come from
+    /// one node. They go elsewhere only if it must not serve them any more: it is down, too stale, or lacks
+    /// what this session wrote meanwhile.
+    pub fn stay(&self, for_so_long: Duration) {
+        self.split.splitter.stays(self.session, for_so_long);
     }
 
     /// Where `sql` would go now, and why, without sending it.
@@ -111,6 +127,8 @@ impl<C: NodeConnection> SplitConnection<C> {
     pub(crate) fn asks(&self) -> Asks {
         let mut asks = Asks::from(self.hint);
         asks.session = Some(self.session);
+        asks.is_one_connection = true;
+        asks.concern = self.concern;
         asks.prefers = self.slots.lock().replica();
         asks
     }
@@ -181,6 +199,7 @@ impl<C: NodeConnection> SplitConnection<C> {
         let marks = keys.map(|key| splitter.mark_if_it_commits(intent, key));
         let keeps = Keeps::Marks {
             _marks: marks.into_iter().flatten().collect(),
+            _read: splitter.reads_in_transaction(&node, Some(self.session)),
         };
         let sent = kind.send(leased, keeps);
         if node.is_primary() {
@@ -219,7 +238,8 @@ impl<C: NodeConnection> SplitConnection<C> {
                     self.slots.lock().put(lease);
                     return Err(diesel::result::Error::BrokenTransactionManager.into());
                 }
-                return Ok((lease, self.split.splitter.trusted_connection(node)));
+                let connected = lease.connected;
+                return Ok((lease, connected));
             }
             match self.split.connected(&lease).filter(|_| !is_broken) {
                 Some(connected) => return Ok((lease, connected)),

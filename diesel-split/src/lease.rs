@@ -37,16 +37,24 @@ pub(crate) struct Setup {
 pub(crate) struct Lease<C: NodeConnection> {
     pub(crate) node: Arc<Node>,
     pooled: Option<Box<dyn Pooled<C>>>,
+    /// As it was when it came out of its pool.
+    pub(crate) connected: Connected,
     setup: Setup,
     /// A statement on it did not finish.
     is_tainted: bool,
 }
 
 impl<C: NodeConnection> Lease<C> {
-    pub(crate) fn new(node: &Arc<Node>, pooled: Box<dyn Pooled<C>>, setup: &Setup) -> Self {
+    pub(crate) fn new(
+        node: &Arc<Node>,
+        pooled: Box<dyn Pooled<C>>,
+        connected: Connected,
+        setup: &Setup,
+    ) -> Self {
         let mut lease = Self {
             node: Arc::clone(node),
             pooled: Some(pooled),
+            connected,
             setup: Setup::default(),
             is_tainted: false,
         };
@@ -61,10 +69,6 @@ impl<C: NodeConnection> Lease<C> {
     pub(crate) fn connection(&mut self) -> &mut C {
         let pooled = self.pooled.as_mut();
         pooled.expect("the lease is not dropped").connection()
-    }
-
-    pub(crate) fn connected(&self) -> Option<Connected> {
-        self.pooled.as_ref().and_then(|pooled| pooled.connected())
     }
 
     /// Hands it to the user, who may do with it what nobody sees.

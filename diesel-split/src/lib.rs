@@ -71,8 +71,8 @@ pub use connection::SplitConnection;
 pub use node_connection::NodeConnection;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
-    Hint, Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, Reason, Refusal, Role, Route,
-    Select, SplitError, Status, UserFunctions,
+    Hint, Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason, Refusal,
+    Role, Route, Select, Session, SplitError, Status, UserFunctions,
 };
 pub use pool::SplitPool;
 pub use pool_of_node::{ExistingPool, PoolKind, PoolOptions, PoolState};

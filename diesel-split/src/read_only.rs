@@ -26,7 +26,7 @@ impl<C: NodeConnection> SplitConnection<C> {
         };
         match self.may_move(&mut leased) {
             Some(begin) => self.go_to_primary(leased, &begin).await,
-            None => Err(self.stays(leased, cause)),
+            None => Err(self.cannot_leave(leased, cause)),
         }
     }
 
@@ -70,7 +70,7 @@ impl<C: NodeConnection> SplitConnection<C> {
         self.in_transaction().ok_or_else(closed)
     }
 
-    fn stays(&self, mut leased: Leased<'_, C>, cause: Cause) -> diesel::result::Error {
+    fn cannot_leave(&self, mut leased: Leased<'_, C>, cause: Cause) -> diesel::result::Error {
         let node = leased.lease().node.name().to_owned();
         leased.finished(&Ok(()));
         self.host_error(SplitError::NeedsPrimary { node, cause }.into())

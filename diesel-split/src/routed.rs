@@ -4,7 +4,9 @@
 
 use diesel::QueryResult;
 use futures_util::future::BoxFuture;
-use orm_split_core::{Connected, Fault, Hold, Mark, Node, Role, SplitError, Statement};
+use orm_split_core::{
+    Connected, Fault, Hold, Mark, Node, Role, SplitError, Statement, TransactionRead,
+};
 
 use crate::connection::SplitConnection;
 use crate::error::{HostError, describe, fault_of};
@@ -28,9 +30,10 @@ pub(crate) trait Kind<'conn, C: NodeConnection>: Send + Sync {
 #[derive(Debug)]
 pub(crate) enum Keeps {
     Hold(Hold),
-    /// Inside a transaction: the marks, if its text ends the transaction.
+    /// Inside a transaction: the marks, if its text ends the transaction, and what it reads.
     Marks {
         _marks: Vec<Mark>,
+        _read: Option<TransactionRead>,
     },
 }
 

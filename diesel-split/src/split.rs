@@ -47,7 +47,9 @@ impl<C: NodeConnection> Split<C> {
         for _ in 0..CHECKOUTS {
             let pooled = self.pool(node)?.checkout().await;
             let pooled = pooled.map_err(|reason| explained(node, reason))?;
-            let mut lease = Lease::new(node, pooled, setup);
+            let trusted = || self.splitter.trusted_connection(node);
+            let connected = pooled.connected().unwrap_or_else(trusted);
+            let mut lease = Lease::new(node, pooled, connected, setup);
             match self.connected(&lease) {
                 Some(connected) => return Ok((lease, connected)),
                 None => lease.taint(),
@@ -59,13 +61,8 @@ impl<C: NodeConnection> Split<C> {
 
     /// The proof that a connection may be used; `None` if it belongs to an earlier generation.
     pub(crate) fn connected(&self, lease: &Lease<C>) -> Option<Connected> {
-        match lease.connected() {
-            Some(connected) => {
-                let is_current = self.splitter.is_current(&lease.node, connected);
-                is_current.then_some(connected)
-            }
-            None => Some(self.splitter.trusted_connection(&lease.node)),
-        }
+        let is_current = self.splitter.is_current(&lease.node, lease.connected);
+        is_current.then_some(lease.connected)
     }
 
     pub(crate) fn checkout_timed_out(&self, node: &Node) -> Fault {

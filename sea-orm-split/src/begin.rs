@@ -46,7 +46,14 @@ impl Begin for SplitConnection {
         split.splitter.runs_in_transaction(primary, "BEGIN");
         let root = Root::here(options, begun.watch);
         let inner = begun.transaction;
-        Ok(SplitTransaction::begun(inner, split, root, Place::Primary))
+        let place = Place::Primary;
+        Ok(SplitTransaction::begun(
+            inner,
+            split,
+            root,
+            self.asks.session,
+            place,
+        ))
     }
 }
 
@@ -82,7 +89,7 @@ impl SplitConnection {
         };
         let begun = split
             .splitter
-            .begin_read_only(self.hint, &statement)
+            .begin_read_only(self.asks, &statement)
             .await?;
         let place = if begun.node.is_primary() {
             Place::Primary
@@ -96,6 +103,7 @@ impl SplitConnection {
             begun.transaction,
             split,
             root,
+            self.asks.session,
             place,
         ))
     }
@@ -110,7 +118,8 @@ impl SplitConnection {
     ) -> Result<BegunOn, DbErr> {
         let replica = split.replica(node);
         let database = replica.unwrap_or(&self.primary);
-        let (database, watch) = watched(database, &split.splitter, self.metric.clone());
+        let metric = self.metric.clone();
+        let (database, watch) = watched(database, &split.splitter, metric, self.asks.session);
         for _ in 0..BEGINNINGS {
             let (begun, from_idle) = observe(database.begin_with_options(options)).await;
             let transaction = match begun {

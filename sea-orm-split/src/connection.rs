@@ -8,7 +8,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use orm_split_core::{Dialect, Hint, Route, SessionKey, Status};
+use orm_split_core::{Asks, Dialect, Hint, Route, Status};
 use sea_orm::metric::Info;
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, Schema, SchemaBuilder};
 
@@ -53,7 +53,8 @@ pub struct SplitConnection {
     /// The primary once more, as handed out raw: its callback tells us of statements.
     pub(crate) raw: DatabaseConnection,
     pub(crate) split: Option<Arc<Split>>,
-    pub(crate) hint: Hint,
+    /// What the handle asks for, beside the text of each statement.
+    pub(crate) asks: Asks,
     pub(crate) metric: Option<Callback>,
 }
 
@@ -79,7 +80,7 @@ impl SplitConnection {
             raw: primary.clone(),
             primary,
             split,
-            hint: Hint::None,
+            asks: Asks::default(),
             metric: None,
         };
         connection.watch_raw_handle();
@@ -97,10 +98,9 @@ impl SplitConnection {
     /// ```
     #[must_use]
     pub fn primary(&self) -> Self {
-        Self {
-            hint: Hint::Primary,
-            ..self.clone()
-        }
+        let mut handle = self.clone();
+        handle.asks.hint = Hint::Primary;
+        handle
     }
 
     /// Nodes, health, staleness and counters. Without replicas nothing is watched or counted.
@@ -128,7 +128,7 @@ impl SplitConnection {
     pub fn explain(&self, sql: &str) -> Route {
         match &self.split {
             None => Route::without_replicas(self.dialect(), sql),
-            Some(split) => split.splitter.explain(sql, self.hint),
+            Some(split) => split.splitter.explain(sql, self.asks),
         }
     }
 
@@ -141,11 +141,13 @@ impl SplitConnection {
         }
     }
 
-    /// The current session wrote something that the library could not see: its reads wait for the
-    /// replicas to have it.
+    /// The current session, and the handle's if it has one, wrote something that the library could not see:
+    /// their reads wait for the replicas to have it.
     pub fn wrote(&self) {
         if let Some(split) = &self.split {
-            split.splitter.wrote(SessionKey::current());
+            for key in self.sessions() {
+                split.splitter.wrote(key);
+            }
         }
     }
 
@@ -161,20 +163,22 @@ impl SplitConnection {
     }
 
     /// The callback of the raw handle runs in the task that uses it: that is how its writes are seen.
-    fn watch_raw_handle(&mut self) {
+    pub(crate) fn watch_raw_handle(&mut self) {
         let Some(split) = &self.split else {
             self.raw = self.primary.clone();
             return;
         };
         self.raw = self.primary.clone();
-        let callback = raw_callback(&split.splitter, self.metric.clone());
+        let callback = raw_callback(&split.splitter, self.metric.clone(), self.asks.session);
         self.raw.set_metric_callback(callback);
     }
 
     /// The current session takes a handle through which it writes unseen.
     pub(crate) fn pin_for_raw_handle(&self) {
         if let Some(split) = &self.split {
-            split.splitter.raw_handle_taken();
+            for key in self.sessions() {
+                split.splitter.raw_handle_taken_by(key);
+            }
         }
     }
 

@@ -19,7 +19,7 @@ impl ConnectionTrait for SplitConnection {
             None => self.primary.execute_raw(stmt).await,
             Some(split) => {
                 let records = split.records_statements;
-                let sent = split.run(Execute, &stmt, self.hint, self.metric.as_ref());
+                let sent = split.run(Execute, &stmt, self.asks, self.metric.as_ref());
                 in_span!("sea_orm.execute", stmt.db_backend, &stmt.sql, records, sent)
             }
         }
@@ -31,7 +31,7 @@ impl ConnectionTrait for SplitConnection {
             Some(split) => {
                 let stmt = Statement::from_string(self.get_database_backend(), sql);
                 // SeaORM calls no metric callback for these
-                let sent = split.run(ExecuteUnprepared, &stmt, self.hint, None);
+                let sent = split.run(ExecuteUnprepared, &stmt, self.asks, None);
                 // nor does it show their text, which may hold values
                 in_span!(
                     "sea_orm.execute_unprepared",
@@ -49,7 +49,7 @@ impl ConnectionTrait for SplitConnection {
             None => self.primary.query_one_raw(stmt).await,
             Some(split) => {
                 let records = split.records_statements;
-                let sent = split.run(QueryOne, &stmt, self.hint, self.metric.as_ref());
+                let sent = split.run(QueryOne, &stmt, self.asks, self.metric.as_ref());
                 in_span!(
                     "sea_orm.query_one",
                     stmt.db_backend,
@@ -66,7 +66,7 @@ impl ConnectionTrait for SplitConnection {
             None => self.primary.query_all_raw(stmt).await,
             Some(split) => {
                 let records = split.records_statements;
-                let sent = split.run(QueryAll, &stmt, self.hint, self.metric.as_ref());
+                let sent = split.run(QueryAll, &stmt, self.asks, self.metric.as_ref());
                 in_span!(
                     "sea_orm.query_all",
                     stmt.db_backend,

@@ -99,6 +99,7 @@ mod restricted_transaction;
 mod schema_discovery;
 #[cfg(feature = "postgres")]
 mod search_path;
+mod session;
 mod spans;
 mod split;
 #[cfg(feature = "sqlite")]
@@ -116,8 +117,8 @@ pub use connection::SplitConnection;
 pub use error::split_error;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
-    Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, Reason, Refusal, Role, Route, Select,
-    SplitError, Status, UserFunctions,
+    Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason, Refusal, Role,
+    Route, Select, Session, SplitError, Status, UserFunctions,
 };
 pub use prepare::Preparing;
 #[cfg(feature = "rbac")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orm_split_core::{Connected, Fault, Hint, Node, SplitError, Splitter};
+use orm_split_core::{Asks, Connected, Fault, Node, SplitError, Splitter};
 use sea_orm::{DatabaseConnection, DbErr, Statement};
 
 use crate::error::{checkout_error, host_error};
@@ -29,7 +29,7 @@ impl Split {
         &self,
         kind: K,
         statement: &Statement,
-        hint: Hint,
+        asks: impl Into<Asks>,
         metric: Option<&Callback>,
     ) -> Result<K::Output, DbErr> {
         let routed = Routed {
@@ -38,7 +38,7 @@ impl Split {
             kind,
             metric,
         };
-        self.splitter.run(&statement.sql, hint, &routed).await
+        self.splitter.run(&statement.sql, asks, &routed).await
     }
 
     /// A replica as SeaORM sees it; `None` for the primary.

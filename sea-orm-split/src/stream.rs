@@ -88,7 +88,7 @@ impl StreamTrait for SplitConnection {
                     };
                     let splitter = &split.splitter;
                     splitter
-                        .run(&routed.statement.sql, self.hint, &routed)
+                        .run(&routed.statement.sql, self.asks, &routed)
                         .await
                 }
             }

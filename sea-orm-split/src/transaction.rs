@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use orm_split_core::{Hold, Mark, Node, SessionKey};
+use orm_split_core::{Hold, Mark, Node, SessionKey, TransactionRead};
 use sea_orm::entity::prelude::async_trait::async_trait;
 use sea_orm::{
     DatabaseTransaction, DbErr, TransactionOptions, TransactionSession, TransactionTrait,
@@ -46,7 +46,19 @@ pub struct SplitTransaction {
     split: Option<Arc<Split>>,
     /// `None` where nothing has to be marked: without replicas, or inside another transaction.
     root: Option<Root>,
+    /// The session of the handle that began it.
+    handle: Option<SessionKey>,
+    /// What it reads, whenever its last stream is read. In a box: a transaction is part of many futures.
+    reads: Option<Box<TransactionRead>>,
     place: Place,
+}
+
+/// What lasts as long as a statement of a transaction does.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// If its text ends the transaction.
+    _marks: [Option<Mark>; 2],
+    _read: Option<TransactionRead>,
 }
 
 /// Where a transaction is.
@@ -75,6 +87,8 @@ impl SplitTransaction {
             inner,
             split: None,
             root: None,
+            handle: None,
+            reads: None,
             place: Place::Primary,
         }
     }
@@ -83,14 +97,27 @@ impl SplitTransaction {
         inner: DatabaseTransaction,
         split: &Arc<Split>,
         root: Root,
+        handle: Option<SessionKey>,
         place: Place,
     ) -> Self {
-        Self {
+        let mut begun = Self {
             inner,
             split: Some(Arc::clone(split)),
             root: Some(root),
+            handle,
+            reads: None,
             place,
-        }
+        };
+        begun.reads = begun.reads().map(Box::new);
+        begun
+    }
+
+    /// What it reads from now on, until that is dropped.
+    fn reads(&self) -> Option<TransactionRead> {
+        let split = self.split.as_ref()?;
+        let primary = || split.splitter.topology().primary();
+        let node = self.replica().unwrap_or_else(primary);
+        split.splitter.reads_in_transaction(node, self.handle)
     }
 
     /// A savepoint, where this transaction is now.
@@ -104,6 +131,8 @@ impl SplitTransaction {
             inner: self.unless_lost(begin).await?,
             split: self.split.clone(),
             root: None,
+            handle: self.handle,
+            reads: None,
             place: place.unwrap_or(Place::Primary),
         })
     }
@@ -119,7 +148,7 @@ impl SplitTransaction {
     pub async fn commit(self) -> Result<(), DbErr> {
         self.shows(self.sends("COMMIT", "RELEASE SAVEPOINT"));
         let root = self.split.as_ref().zip(self.root.as_ref());
-        let marks = root.map(|(split, root)| root.marks(split));
+        let marks = root.map(|(split, root)| root.marks(split, self.handle));
         let (split, replica) = (self.split.clone(), self.replica().cloned());
         let (inner, moved, _hold) = self.into_parts();
         // where it has moved, the replica has nothing to say: dropped, its transaction is rolled back
@@ -148,6 +177,9 @@ impl SplitTransaction {
     pub(crate) fn hand_over(self) -> DatabaseTransaction {
         if let Some(split) = &self.split {
             split.splitter.raw_handle_taken();
+            if let Some(handle) = self.handle {
+                split.splitter.raw_handle_taken_by(handle);
+            }
         }
         if let Some(root) = &self.root {
             root.watch.handed_over();
@@ -181,12 +213,11 @@ impl SplitTransaction {
         split.splitter.runs_in_transaction(node, sql);
     }
 
-    /// Where a statement of the user's runs. It may also end the transaction by text: then the session
-    /// is marked when the mark is dropped.
+    /// Where a statement of the user's runs, and what to drop when its outcome is there.
     pub(crate) async fn runs(
         &self,
         sql: &str,
-    ) -> Result<(&DatabaseTransaction, Option<Mark>), DbErr> {
+    ) -> Result<(&DatabaseTransaction, Option<Running>), DbErr> {
         let Some(split) = &self.split else {
             return Ok((&self.inner, None));
         };
@@ -209,11 +240,16 @@ impl SplitTransaction {
         {
             root.may_write.store(true, Ordering::Release);
         }
-        let mark = match self.replica() {
-            None => splitter.mark_if_it_commits(intent, SessionKey::current()),
-            Some(_) => None,
+        let marks = |key: Option<SessionKey>| splitter.mark_if_it_commits(intent, key?);
+        let keys = [Some(SessionKey::current()), self.handle];
+        let running = Running {
+            _marks: match self.replica() {
+                None => keys.map(marks),
+                Some(_) => [None, None],
+            },
+            _read: self.reads(),
         };
-        Ok((self.current(), mark))
+        Ok((self.current(), Some(running)))
     }
 
     /// Waits for an answer, but not for a replica that is lost.
@@ -253,12 +289,13 @@ impl SplitTransaction {
 
 impl Root {
     /// Marks for whoever began the transaction and for whoever commits it, mostly the same.
-    fn marks(&self, split: &Split) -> Vec<Mark> {
+    fn marks(&self, split: &Split, handle: Option<SessionKey>) -> Vec<Mark> {
         if self.is_read_only && !self.may_write.load(Ordering::Acquire) {
             return Vec::new();
         }
         let mut keys = vec![self.begun_by, SessionKey::current()];
         keys.dedup();
+        keys.extend(handle);
         let marks = keys.into_iter().map(|key| split.splitter.mark_on_drop(key));
         marks.collect()
     }

@@ -16,30 +16,30 @@ impl ConnectionTrait for SplitTransaction {
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        let (current, mark) = self.runs(&stmt.sql).await?;
+        let (current, running) = self.runs(&stmt.sql).await?;
         let outcome = self.unless_lost(current.execute_raw(stmt)).await;
-        drop(mark);
+        drop(running);
         outcome
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let (current, mark) = self.runs(sql).await?;
+        let (current, running) = self.runs(sql).await?;
         let outcome = self.unless_lost(current.execute_unprepared(sql)).await;
-        drop(mark);
+        drop(running);
         outcome
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let (current, mark) = self.runs(&stmt.sql).await?;
+        let (current, running) = self.runs(&stmt.sql).await?;
         let outcome = self.unless_lost(current.query_one_raw(stmt)).await;
-        drop(mark);
+        drop(running);
         outcome
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let (current, mark) = self.runs(&stmt.sql).await?;
+        let (current, running) = self.runs(&stmt.sql).await?;
         let outcome = self.unless_lost(current.query_all_raw(stmt)).await;
-        drop(mark);
+        drop(running);
         outcome
     }
 }

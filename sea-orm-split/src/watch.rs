@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use orm_split_core::Splitter;
+use orm_split_core::{SessionKey, Splitter};
 use sea_orm::DatabaseConnection;
 use sea_orm::metric::Info;
 
@@ -40,10 +40,11 @@ pub(crate) fn watched(
     connection: &DatabaseConnection,
     splitter: &Arc<Splitter>,
     user: Option<Callback>,
+    handle: Option<SessionKey>,
 ) -> (DatabaseConnection, Arc<Watch>) {
     let watch = Arc::<Watch>::default();
     let told = Arc::clone(&watch);
-    let raw = raw_callback(splitter, user.clone());
+    let raw = raw_callback(splitter, user.clone(), handle);
     let mut connection = connection.clone();
     connection.set_metric_callback(move |info| match (told.0.load(Ordering::Relaxed), &user) {
         (HANDED_OVER, _) => raw(info),
@@ -53,10 +54,12 @@ pub(crate) fn watched(
     (connection, watch)
 }
 
-/// What hears of statements through a raw handle: the user's callback, then the session.
+/// What hears of statements through a raw handle: the user's callback, then the current session and that
+/// of the handle.
 pub(crate) fn raw_callback(
     splitter: &Arc<Splitter>,
     user: Option<Callback>,
+    handle: Option<SessionKey>,
 ) -> impl Fn(&Info<'_>) + Send + Sync + 'static {
     let splitter = Arc::downgrade(splitter);
     move |info| {
@@ -64,7 +67,7 @@ pub(crate) fn raw_callback(
             user(info);
         }
         if let Some(splitter) = splitter.upgrade() {
-            splitter.raw_handle_used(&info.statement.sql);
+            splitter.raw_handle_used(&info.statement.sql, handle);
         }
     }
 }

@@ -85,6 +85,8 @@ async fn a_read_only_transaction_moves_where_nobody_can_tell_and_else_says_so() 
         !on_replica,
         "a function of one node's is asked on the primary"
     );
+    // another session: this one has just read from the primary, and never reads backwards
+    let conn = &mut pool.get().await?;
     let mut builder = conn.build_transaction().repeatable_read().read_only();
     let stuck: Result<bool, Error> = builder
         .run(async |conn| {

@@ -1,56 +1,26 @@
-//! Implicit sessions: what each task, or thread outside a task, has written lately.
+//! Sessions: what each task, scope or handle has written lately, and what those that were made have read.
 //!
 //! Decides the floor of a read: the oldest state that whoever asks accepts. Must never loosen a
 //! guarantee: an entry is dropped only when every node in use has passed it, or by folding it into
 //! a floor for everyone. The map is normally empty, and an empty map costs two atomic loads.
 
+mod concern;
+mod key;
+mod reads;
+mod scope;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::ThreadId;
 
 use parking_lot::Mutex;
 
 use crate::clock::{Clock, Moment};
-
-/// Whose session a statement belongs to.
-///
-/// ```
-/// use orm_split_core::SessionKey;
-///
-/// assert_eq!(SessionKey::current(), SessionKey::current());
-/// let other = std::thread::spawn(SessionKey::current).join();
-/// assert_ne!(other.ok(), Some(SessionKey::current()));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SessionKey(Owner);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Owner {
-    Task(tokio::task::Id),
-    Thread(ThreadId),
-    Handle(u64),
-}
-
-impl SessionKey {
-    /// The current tokio task; outside one (also in the root future of a runtime) the thread.
-    #[must_use]
-    pub fn current() -> Self {
-        Self(
-            tokio::task::try_id()
-                .map_or_else(|| Owner::Thread(std::thread::current().id()), Owner::Task),
-        )
-    }
-
-    /// A session of its own for a handle that stands for one connection: on top of the task's, for as
-    /// long as the handle lives. To be ended with
-    /// [`Splitter::end_session`](crate::Splitter::end_session).
-    #[must_use]
-    pub fn of_handle() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(Owner::Handle(NEXT.fetch_add(1, Ordering::Relaxed)))
-    }
-}
+use crate::node_id::NodeId;
+pub use concern::ReadConcern;
+pub use key::SessionKey;
+pub(crate) use reads::{Read, Reads};
+pub use scope::Session;
 
 /// What a session asks of the node that serves its next read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -58,6 +28,18 @@ pub(crate) struct Floor {
     /// Everything committed before this instant must be visible.
     pub(crate) at: Moment,
     pub(crate) pin: Option<Pin>,
+    /// Of the current session and of the handle's.
+    pub(crate) reads: [Option<Reads>; 2],
+    /// The node that a listing stays on.
+    pub(crate) stays_on: Option<NodeId>,
+}
+
+impl Floor {
+    /// What any node that is newer than this may serve.
+    pub(crate) fn highest(&self) -> Moment {
+        let reads = self.reads.iter().flatten().map(Reads::floor);
+        reads.fold(self.at, Moment::max)
+    }
 }
 
 /// Why a session stays on the primary whatever the replicas have replayed.
@@ -77,12 +59,20 @@ struct Entry {
     raw_until: Moment,
     in_raw_transaction: bool,
     has_state: bool,
+    reads: Option<Reads>,
+    stays_until: Moment,
 }
 
 impl Entry {
-    /// Writes through a raw handle can have happened until its pin ended.
+    /// Of its writes. Through a raw handle they can have happened until its pin ended.
     fn floor(&self) -> Moment {
         self.wrote_at.max(self.raw_until)
+    }
+
+    /// Of its writes and its reads.
+    fn highest(&self) -> Moment {
+        let read = self.reads.as_ref().map(Reads::floor);
+        self.floor().max(read.unwrap_or(Moment::NEVER))
     }
 
     fn pin(&self, now: Moment) -> Option<Pin> {
@@ -158,11 +148,14 @@ impl Sessions {
         let low_water = Moment(self.low_water.load(Ordering::Acquire));
         let mut floor = Floor {
             at: low_water,
-            pin: None,
+            reads: entries.map(|entry| entry.and_then(|entry| entry.reads)),
+            ..Floor::default()
         };
         for entry in entries.into_iter().flatten() {
             floor.at = floor.at.max(entry.floor());
             floor.pin = floor.pin.or(entry.pin(now));
+            let stays = entry.reads.filter(|_| entry.stays_until > now);
+            floor.stays_on = floor.stays_on.or(stays.map(|reads| reads.node()));
         }
         floor
     }
@@ -177,6 +170,7 @@ impl Sessions {
         Floor {
             at: own.at.max(wrote_at).max(raw_until),
             pin: own.pin.or(raw),
+            ..own
         }
     }
 
@@ -196,6 +190,22 @@ impl Sessions {
             entry.wrote_at = entry.wrote_at.max(at);
             entry.raw_until = entry.raw_until.max(until);
         });
+    }
+
+    /// The session's read was answered.
+    pub(crate) fn read(&self, key: SessionKey, read: Read) {
+        if !self.remembers_writes || !key.reads_monotonically() {
+            return;
+        }
+        self.update(key, |entry| match &mut entry.reads {
+            Some(reads) => reads.add(read),
+            none => *none = Some(Reads::first(read)),
+        });
+    }
+
+    /// The session's reads stay where the latest of them ran.
+    pub(crate) fn stays(&self, key: SessionKey, until: Moment) {
+        self.remember(key, |entry| entry.stays_until = until);
     }
 
     /// The session sent a raw `BEGIN` (`true`) or ended its transaction (`false`).
@@ -236,10 +246,11 @@ impl Sessions {
         let mut entries = self.entries.lock();
         let mut folded = Moment::NEVER;
         entries.retain(|_, entry| {
-            let done = entry.floor() < passed && entry.raw_until <= now;
+            let is_pinned = entry.raw_until.max(entry.stays_until) > now;
+            let done = entry.highest() < passed && !is_pinned;
             let keep = entry.is_held() || !done;
             if !keep {
-                folded = folded.max(entry.floor());
+                folded = folded.max(entry.highest());
             }
             keep
         });
@@ -272,7 +283,7 @@ impl Sessions {
     fn fold_older_half(&self, entries: &mut HashMap<SessionKey, Entry>) {
         let folds = |entry: &Entry| !entry.is_held() && entry.raw_until == Moment::NEVER;
         let foldable = entries.values().filter(|entry| folds(entry));
-        let mut floors: Vec<Moment> = foldable.map(Entry::floor).collect();
+        let mut floors: Vec<Moment> = foldable.map(Entry::highest).collect();
         if floors.is_empty() {
             return;
         }
@@ -280,7 +291,7 @@ impl Sessions {
         let (_, median, _) = floors.select_nth_unstable(middle);
         let median = *median;
         self.low_water.fetch_max(median.0, Ordering::AcqRel);
-        entries.retain(|_, entry| !folds(entry) || entry.floor() > median);
+        entries.retain(|_, entry| !folds(entry) || entry.highest() > median);
     }
 }
 

@@ -81,7 +81,7 @@ fn a_full_map_folds_neither_open_transactions_nor_pins() {
 #[test]
 fn a_handle_is_a_session_on_top_of_its_task() {
     let sessions = Sessions::new(true);
-    let (mine, other) = (SessionKey::of_handle(), SessionKey::of_handle());
+    let (mine, other) = (SessionKey::made(), SessionKey::made());
     sessions.wrote(SessionKey::current(), Moment(5));
     sessions.wrote(mine, Moment(7));
     assert_eq!(sessions.floor(None, NOW).at, Moment(5));
@@ -92,7 +92,7 @@ fn a_handle_is_a_session_on_top_of_its_task() {
 #[test]
 fn state_of_a_connection_holds_its_handle_and_nobody_else_until_it_ends() {
     let sessions = Sessions::new(true);
-    let key = SessionKey::of_handle();
+    let key = SessionKey::made();
     sessions.has_state(key);
     sessions.forget(Moment(u64::MAX), NOW);
     assert_eq!(sessions.held(key), Some(Pin::SessionState));

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use orm_split_core::{
-    Connected, Dialect, Fault, Hint, Hold, Identified, Identity, LeastInFlight, Lsn, Node, Options,
-    ProbeConnection, ProbeError, Prober, Reading, Server, SplitError, Splitter, Statement,
+    Asks, Connected, Dialect, Fault, Hint, Hold, Identified, Identity, LeastInFlight, Lsn, Node,
+    Options, ProbeConnection, ProbeError, Prober, Reading, Server, SplitError, Splitter, Statement,
 };
 use parking_lot::Mutex;
 
@@ -44,6 +44,12 @@ pub struct Fake {
     pub statements: Answer,
     /// Changes the position as soon as a connection is checked out.
     pub position_after_checkout: Option<u64>,
+    /// How often it has crashed; connections of an earlier run are dead.
+    pub run: u64,
+    /// A connection that stays open between statements.
+    pub pooled: Option<(u64, Connected)>,
+    /// Whether statements leave their connection open.
+    pub pools: bool,
 }
 
 /// Counts of what a node was asked.
@@ -70,6 +76,9 @@ impl FakeNode {
             checkouts: AT_ONCE,
             statements: AT_ONCE,
             position_after_checkout: None,
+            run: 0,
+            pooled: None,
+            pools: false,
         };
         Self {
             fake: Arc::new(Mutex::new(fake)),
@@ -96,6 +105,19 @@ impl FakeNode {
             fake.in_recovery,
             Reading::Position(lsn(fake.position)),
         )
+    }
+
+    /// The server restarts at `position`, under the same start time; every connection is killed.
+    pub fn crash(&self, position: u64) {
+        self.set(|fake| {
+            fake.position = position;
+            fake.run += 1;
+            fake.pooled = None;
+        });
+    }
+
+    fn run(&self) -> u64 {
+        self.fake.lock().run
     }
 
     async fn probe(&self) -> Result<(), ProbeError> {
@@ -129,20 +151,39 @@ async fn wait(answer: Answer) -> Result<(), Fault> {
 impl Prober for FakeNode {
     async fn open(&self) -> Result<Box<dyn ProbeConnection>, ProbeError> {
         self.probe().await?;
-        Ok(Box::new(self.clone()))
+        Ok(Box::new(FakeConnection {
+            node: self.clone(),
+            run: self.run(),
+        }))
+    }
+}
+
+/// A prober's connection.
+struct FakeConnection {
+    node: FakeNode,
+    run: u64,
+}
+
+impl FakeConnection {
+    async fn ask(&self) -> Result<(), ProbeError> {
+        self.node.probe().await?;
+        match self.node.run() == self.run {
+            true => Ok(()),
+            false => Err(ProbeError::new(Fault::Unreachable, "the server crashed")),
+        }
     }
 }
 
 #[async_trait]
-impl ProbeConnection for FakeNode {
+impl ProbeConnection for FakeConnection {
     async fn identify(&mut self) -> Result<Identity, ProbeError> {
-        self.probe().await?;
-        Ok(self.identity())
+        self.ask().await?;
+        Ok(self.node.identity())
     }
 
     async fn read_position(&mut self) -> Result<Reading, ProbeError> {
-        self.probe().await?;
-        Ok(Reading::Position(lsn(self.fake.lock().position)))
+        self.ask().await?;
+        Ok(Reading::Position(lsn(self.node.fake.lock().position)))
     }
 
     async fn close(self: Box<Self>) {}
@@ -197,8 +238,25 @@ impl World {
     }
 
     pub async fn run(&self, sql: &str) -> Result<String, FakeError> {
+        self.run_as(sql, Asks::from(Hint::None)).await
+    }
+
+    pub async fn run_as(&self, sql: &str, asks: Asks) -> Result<String, FakeError> {
+        let (name, _) = self.see(sql, asks).await?;
+        Ok(name)
+    }
+
+    /// The node that answered, and the position of what it saw.
+    pub async fn see(&self, sql: &str, asks: Asks) -> Result<(String, u64), FakeError> {
         let statement = FakeStatement { world: self };
-        self.splitter.run(sql, Hint::None, &statement).await
+        self.splitter.run(sql, asks, &statement).await
+    }
+
+    /// From now on statements leave their connections open.
+    pub fn pool_connections(&self) {
+        for node in &self.nodes {
+            node.set(|fake| fake.pools = true);
+        }
     }
 
     pub async fn read(&self) -> Result<String, FakeError> {
@@ -231,13 +289,20 @@ struct FakeStatement<'a> {
 }
 
 impl Statement for FakeStatement<'_> {
-    type Connection = (FakeNode, String);
-    type Output = String;
+    type Connection = (FakeNode, String, u64);
+    type Output = (String, u64);
     type Error = FakeError;
 
     async fn checkout(&self, node: &Node) -> Result<(Self::Connection, Connected), FakeError> {
         let fake = self.world.by_name[node.name()].clone();
         fake.asked.checkouts.fetch_add(1, Ordering::Relaxed);
+        let pooled = fake.fake.lock().pooled;
+        let is_current =
+            |(_, connected): &(u64, Connected)| self.world.splitter.is_current(node, *connected);
+        if let Some((run, connected)) = pooled.filter(is_current) {
+            return Ok(((fake, node.name().to_owned(), run), connected));
+        }
+        let run = fake.run();
         let question = self.world.splitter.identify(node);
         let answer = fake.fake.lock().checkouts;
         wait(answer).await.map_err(FakeError::Driver)?;
@@ -253,18 +318,31 @@ impl Statement for FakeStatement<'_> {
             let other = self.world.splitter.identify(node);
             let _voided = other.answered(&fake.identity());
         }
-        Ok(((fake, node.name().to_owned()), connected))
+        fake.set(|fake| fake.pooled = fake.pools.then_some((run, connected)));
+        Ok(((fake, node.name().to_owned(), run), connected))
     }
 
     fn release(&self, _: Self::Connection) {}
 
-    async fn execute(&self, connection: Self::Connection, hold: Hold) -> Result<String, FakeError> {
-        let (fake, name) = connection;
+    async fn execute(
+        &self,
+        connection: Self::Connection,
+        hold: Hold,
+    ) -> Result<(String, u64), FakeError> {
+        let (fake, name, run) = connection;
         fake.asked.statements.fetch_add(1, Ordering::Relaxed);
-        let answer = fake.fake.lock().statements;
+        // its snapshot is of its beginning
+        let (answer, position) = {
+            let fake = fake.fake.lock();
+            (fake.statements, fake.position)
+        };
         let answered = wait(answer).await;
         drop(hold);
-        answered.map_err(FakeError::Driver).map(|()| name)
+        answered.map_err(FakeError::Driver)?;
+        match fake.run() == run {
+            true => Ok((name, position)),
+            false => Err(FakeError::Driver(Fault::Unreachable)),
+        }
     }
 
     fn fault(&self, error: &FakeError) -> Fault {

@@ -1,0 +1,194 @@
+//! The history checker, in virtual time: sessions that write and read on replicas which replay in fits and
+//! starts, answer slowly, and crash back to an older state.
+//!
+//! The primary's position only rises, so a read below what its session wrote or read before is a violation.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail them; the sums are what a reader wants to see"
+)]
+
+mod fake;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fake::{AT_ONCE, Answer, World};
+use orm_split_core::{Asks, Consistency, Hint, Options, Session, SessionKey};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep};
+
+const REPLICAS: usize = 3;
+const SESSIONS: u64 = 5;
+/// Of virtual time.
+const RUN: Duration = Duration::from_secs(20);
+
+/// How a session is made.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    Handle,
+    Scope,
+    /// None is: the task is the session, which promises its own writes only.
+    Task,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    violations: Cell<u64>,
+    reads: Cell<u64>,
+    on_replicas: Cell<u64>,
+}
+
+fn add(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+/// What a session may rely on from now on.
+#[derive(Debug, Default)]
+struct Known {
+    wrote: Cell<u64>,
+    read: Cell<u64>,
+}
+
+impl Known {
+    fn promised(&self, made: Made) -> u64 {
+        match made {
+            Made::Handle | Made::Scope => self.wrote.get().max(self.read.get()),
+            Made::Task => self.wrote.get(),
+        }
+    }
+}
+
+/// One of those who share a session. Each read is held against what the session knew when it began.
+async fn user(world: Rc<World>, made: Made, asks: Asks, seed: u64, of: (Rc<Known>, Rc<Seen>)) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (known, seen) = of;
+    // where nobody waits, nodes are asked rarely, and what they show is old
+    let writes_one_in = if seed.is_multiple_of(2) { 6 } else { 60 };
+    let until = Instant::now() + RUN;
+    while Instant::now() < until {
+        sleep(Duration::from_millis(rng.random_range(0..60))).await;
+        if rng.random_ratio(1, writes_one_in) {
+            world.primary().set(|primary| primary.position += 10);
+            if let Ok((_, position)) = world.see("UPDATE t SET a = 1", asks).await {
+                known.wrote.set(known.wrote.get().max(position));
+            }
+            continue;
+        }
+        let promised = known.promised(made);
+        if let Ok((node, position)) = world.see("SELECT 1", asks).await {
+            add(&seen.reads);
+            if node != "primary" {
+                add(&seen.on_replicas);
+            }
+            if position < promised {
+                add(&seen.violations);
+            }
+            known.read.set(known.read.get().max(position));
+        }
+    }
+}
+
+/// A session, and those who share it.
+fn spawn_session(tasks: &LocalSet, world: &Rc<World>, made: Made, seed: u64, seen: &Rc<Seen>) {
+    let known = Rc::new(Known::default());
+    let mut asks = Asks::from(Hint::None);
+    if matches!(made, Made::Handle) {
+        asks.session = Some(SessionKey::made());
+    }
+    let session = Session::new();
+    let users = match made {
+        Made::Handle | Made::Scope => 2,
+        Made::Task => 1,
+    };
+    for number in 0..users {
+        let of = (Rc::clone(&known), Rc::clone(seen));
+        let run = user(Rc::clone(world), made, asks, seed ^ number << 48, of);
+        match made {
+            Made::Scope => drop(tasks.spawn_local(session.scope(run))),
+            Made::Handle | Made::Task => drop(tasks.spawn_local(run)),
+        }
+    }
+}
+
+/// What happens to the servers.
+async fn trouble(world: Rc<World>, seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let until = Instant::now() + RUN;
+    while Instant::now() < until {
+        sleep(Duration::from_millis(rng.random_range(0..40))).await;
+        let newest = world.primary().fake.lock().position;
+        let replica = world.replica(rng.random_range(1..=REPLICAS));
+        let position = replica.fake.lock().position;
+        match rng.random_range(0..40) {
+            0 | 6 => replica.crash(position.saturating_sub(rng.random_range(0..100))),
+            1 => replica.set(|fake| fake.statements = Answer::After(Duration::from_millis(30))),
+            2 => replica.set(|fake| fake.statements = AT_ONCE),
+            3 => replica.set(|fake| fake.probes = Answer::After(Duration::from_millis(80))),
+            4 => replica.set(|fake| fake.probes = AT_ONCE),
+            5 => replica.set(|fake| fake.pooled = None),
+            _ => replica
+                .set(|fake| fake.position = rng.random_range(position..=newest.max(position))),
+        }
+    }
+}
+
+/// Runs the sessions and the trouble under one seed.
+fn history(consistency: Consistency, made: Made, seed: u64) -> Seen {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let seen = Rc::new(Seen::default());
+    let run = async {
+        let mut options = Options::default();
+        options.consistency = consistency;
+        let world = Rc::new(World::start(REPLICAS, options).await);
+        world.pool_connections();
+        let tasks = LocalSet::new();
+        for number in 0..SESSIONS {
+            spawn_session(&tasks, &world, made, seed ^ number << 32, &seen);
+        }
+        drop(tasks.spawn_local(trouble(world, seed)));
+        tasks.await;
+    };
+    runtime.block_on(run);
+    drop(runtime);
+    Rc::into_inner(seen).unwrap()
+}
+
+fn all(consistency: Consistency, made: Made) -> (u64, u64, u64) {
+    let mut sums = (0, 0, 0);
+    for seed in 0..20 {
+        let seen = history(consistency, made, seed);
+        let violations = seen.violations.get();
+        if consistency != Consistency::Eventual {
+            assert_eq!(violations, 0, "seed {seed}, {made:?}");
+        }
+        sums.0 += violations;
+        sums.1 += seen.reads.get();
+        sums.2 += seen.on_replicas.get();
+    }
+    println!("{consistency:?}, {made:?}: {sums:?} violations, reads, on replicas");
+    sums
+}
+
+#[rstest::rstest]
+#[case(Made::Handle)]
+#[case(Made::Scope)]
+#[case(Made::Task)]
+fn no_session_reads_what_is_older_than_it_wrote_or_read(#[case] made: Made) {
+    let (_, reads, on_replicas) = all(Consistency::Session, made);
+    assert!(on_replicas * 10 > reads, "{on_replicas} of {reads}");
+}
+
+#[test]
+fn without_consistency_the_same_runs_show_violations() {
+    let (violations, _, _) = all(Consistency::Eventual, Made::Handle);
+    assert!(violations > 100, "{violations}");
+}
