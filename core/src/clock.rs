@@ -38,6 +38,11 @@ impl Moment {
         Self(self.0.saturating_sub(nanos(duration)).max(1))
     }
 
+    /// The last instant before this one, never [`NEVER`](Self::NEVER).
+    pub(crate) fn just_before(self) -> Self {
+        Self(self.0.saturating_sub(1).max(1))
+    }
+
     /// How long before `self` the instant `earlier` was; zero if it was not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::token::TokenKeys;
+
 /// How fresh a read has to be, from the weakest to the strictest.
 ///
 /// ```
@@ -126,6 +128,9 @@ pub struct Options {
     /// the primary and remembered; an advisory lock behind a function is *granted* there, and
     /// excludes nobody.
     pub comment_hints: bool,
+    /// The keys of tokens, with which a session's floor travels between processes. Default none: tokens are
+    /// neither made nor accepted.
+    pub token_keys: Option<TokenKeys>,
     /// Whether a hook gives every connection the same settings before each use, so that a view or a
     /// row security policy that asks `current_setting` may be read on replicas. Default `false`; an
     /// adapter sets it when it is given such a hook.
@@ -147,6 +152,7 @@ impl Default for Options {
             user_functions: UserFunctions::default(),
             catalogue_refresh: Duration::from_secs(60),
             comment_hints: false,
+            token_keys: None,
             sessions_are_prepared: false,
         }
     }

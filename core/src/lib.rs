@@ -38,6 +38,7 @@
 pub mod address;
 mod attempt;
 mod backend;
+mod carry;
 mod classify;
 mod clock;
 mod config;
@@ -72,6 +73,7 @@ mod splitter;
 pub mod sqlite;
 pub mod sqlstate;
 mod status;
+mod token;
 mod topology;
 mod unrouted;
 
@@ -100,5 +102,6 @@ pub use select::{Candidate, Candidates, LeastInFlight, Select};
 pub use session::{ReadConcern, Session, SessionKey};
 pub use splitter::Splitter;
 pub use status::{NodeStatus, Status};
+pub use token::{SessionToken, TokenError, TokenKeys, TokenRefusal};
 pub use topology::Topology;
 pub use unrouted::{Held, Mark, TransactionRead};

@@ -117,6 +117,11 @@ impl Node {
         Moment(self.fresh_as_of.load(Ordering::Acquire))
     }
 
+    /// Whether it reads what the primary writes.
+    pub(crate) fn shares_storage(&self) -> bool {
+        self.shared.load(Ordering::Acquire)
+    }
+
     /// How far behind the node may be; `None` if that is unknown.
     pub(crate) fn staleness(&self, now: Moment) -> Option<Duration> {
         if self.shared.load(Ordering::Acquire) {

@@ -50,6 +50,12 @@ macro_rules! option_methods {
             self
         }
 
+        /// The keys of tokens, with which a session's floor travels between processes. Default none.
+        pub fn token_keys(mut self, keys: $crate::TokenKeys) -> Self {
+            self.options.token_keys = Some(keys);
+            self
+        }
+
         /// Whether a comment at the very start of a statement counts. Default `false`.
         ///
         /// `/* orm_split: primary */` keeps a read on the primary; `/* orm_split: replica */` makes a read

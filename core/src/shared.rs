@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::classify::Dialect;
 use crate::clock::Clock;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) demand: Demand,
     pub(crate) counters: [AtomicU64; Reason::COUNT],
     freshness: Mutex<Freshness>,
+    /// Wakes whoever waits for a reply of some node.
+    pub(crate) learned: Notify,
 }
 
 impl Shared {
@@ -56,6 +59,7 @@ impl Shared {
             demand: Demand::default(),
             counters: [const { AtomicU64::new(0) }; Reason::COUNT],
             freshness: Mutex::new(freshness),
+            learned: Notify::new(),
         }
     }
 
@@ -98,6 +102,7 @@ impl Shared {
         let began = (freshness.epoch() != epoch).then(|| (freshness.epoch(), freshness.primary()));
         // a subscriber may ask for the status: nothing is locked while it is told
         drop(freshness);
+        self.learned.notify_waiters();
         if let Some((epoch, primary)) = began {
             self.epoch_began(epoch, primary.map(|server| server.timeline));
         }

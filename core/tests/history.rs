@@ -130,7 +130,7 @@ async fn trouble(world: Rc<World>, seed: u64) {
             2 => replica.set(|fake| fake.statements = AT_ONCE),
             3 => replica.set(|fake| fake.probes = Answer::After(Duration::from_millis(80))),
             4 => replica.set(|fake| fake.probes = AT_ONCE),
-            5 => replica.set(|fake| fake.pooled = None),
+            5 => replica.lose_connection(),
             _ => replica
                 .set(|fake| fake.position = rng.random_range(position..=newest.max(position))),
         }

@@ -14,7 +14,14 @@ const LAYERS: [&[&str]; 9] = [
     &[
         "role", "position", "intent", "fault", "identity", "reason", "refusal", "node_id",
     ],
-    &["clock", "config", "connected", "error", "option_methods"],
+    &[
+        "clock",
+        "config",
+        "connected",
+        "error",
+        "option_methods",
+        "token",
+    ],
     &[
         "classify",
         "health",
@@ -29,7 +36,7 @@ const LAYERS: [&[&str]; 9] = [
     &["select", "route", "demand", "observe"],
     &["shared", "backend", "sqlite", "opening", "status"],
     &["attempt", "monitor"],
-    &["splitter", "unrouted"],
+    &["splitter", "unrouted", "carry"],
 ];
 
 fn layer_of(module: &str) -> Option<usize> {

@@ -86,7 +86,7 @@ async fn a_connection_opened_after_the_first_read_does_not_count_as_the_same_ser
     let before = world.replica(own).statements();
     sleep(Duration::from_millis(10)).await;
     // only its pooled connection is lost; nobody saw the server go back
-    world.replica(own).set(|replica| replica.pooled = None);
+    world.replica(own).lose_connection();
     let second = world.run_as(READ, asks(session)).await.unwrap();
     assert_eq!(second, "primary");
     assert_eq!(world.replica(own).statements(), before);

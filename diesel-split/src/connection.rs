@@ -11,7 +11,7 @@ use diesel::QueryResult;
 use diesel::connection::TransactionManagerStatus;
 use orm_split_core::{
     Asks, Cause, Connected, Held, Hint, Intent, Mark, Node, ReadConcern, Role, Route, SessionKey,
-    SplitError,
+    SessionToken, SplitError, TokenError,
 };
 use parking_lot::Mutex;
 
@@ -102,6 +102,38 @@ impl<C: NodeConnection> SplitConnection<C> {
     /// what this session wrote meanwhile.
     pub fn stay(&self, for_so_long: Duration) {
         self.split.splitter.stays(self.session, for_so_long);
+    }
+
+    /// What this connection and the current session have written and read, as text for another process or a
+    /// later request: see [`resume`](Self::resume). To be asked for when the writes are done.
+    ///
+    /// Mostly at once; else it takes one sample of the primary, of 5 ms and a round trip, which all who wait
+    /// share.
+    ///
+    /// # Errors
+    /// The builder was given no [`token_keys`](crate::SplitBuilder::token_keys), or the primary's position is not
+    /// known: there are no replicas, or it does not answer.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn token(&self) -> Result<SessionToken, TokenError> {
+        let sessions = [SessionKey::current(), self.session];
+        self.split.splitter.token(sessions).await
+    }
+
+    /// From now on this connection has written what `token` tells of: its reads do not miss it. A token that
+    /// is refused changes nothing.
+    ///
+    /// # Errors
+    /// No keys are configured, or why the token is refused. Without replicas none is: nobody lags.
+    ///
+    /// # Cancel safety
+    /// The session is as before if the future is dropped.
+    pub async fn resume(&self, token: &str) -> Result<(), TokenError> {
+        if self.split.splitter.topology().replicas().is_empty() {
+            return Ok(());
+        }
+        self.split.splitter.resume(self.session, token).await
     }
 
     /// Where `sql` would go now, and why, without sending it.

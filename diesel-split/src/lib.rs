@@ -72,7 +72,8 @@ pub use node_connection::NodeConnection;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
     Hint, Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason, Refusal,
-    Role, Route, Select, Session, SplitError, Status, UserFunctions,
+    Role, Route, Select, Session, SessionToken, SplitError, Status, TokenError, TokenKeys,
+    TokenRefusal, UserFunctions,
 };
 pub use pool::SplitPool;
 pub use pool_of_node::{ExistingPool, PoolKind, PoolOptions, PoolState};

@@ -118,7 +118,8 @@ pub use error::split_error;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
     Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason, Refusal, Role,
-    Route, Select, Session, SplitError, Status, UserFunctions,
+    Route, Select, Session, SessionToken, SplitError, Status, TokenError, TokenKeys, TokenRefusal,
+    UserFunctions,
 };
 pub use prepare::Preparing;
 #[cfg(feature = "rbac")]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use orm_split_core::{ReadConcern, SessionKey};
+use orm_split_core::{ReadConcern, SessionKey, SessionToken, TokenError};
 
 use crate::connection::SplitConnection;
 
@@ -62,6 +62,54 @@ impl SplitConnection {
                 split.splitter.stays(key, for_so_long);
             }
         }
+    }
+
+    /// What the current session, and the handle's if it has one, have written and read, as text for another
+    /// process or a later request: see [`resume`](Self::resume). To be asked for when the writes are done.
+    ///
+    /// Mostly at once; else it takes one sample of the primary, of 5 ms and a round trip, which all who wait
+    /// share.
+    ///
+    /// # Errors
+    /// The builder was given no [`token_keys`](crate::SplitBuilder::token_keys), or the primary's position is not
+    /// known: there are no replicas, or it does not answer.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn token(&self) -> Result<SessionToken, TokenError> {
+        let split = self.split.as_ref().ok_or(TokenError::NoPosition)?;
+        split.splitter.token(self.sessions()).await
+    }
+
+    /// From now on the handle's session, or if it has none the current one, has written what `token` tells
+    /// of: its reads do not miss it. A token that is refused changes nothing.
+    ///
+    /// ```no_run
+    /// use sea_orm_split::{Session, SplitConnection};
+    ///
+    /// /// Does a job whose payload came with the token of whoever queued it.
+    /// async fn run(db: &SplitConnection, token: &str) {
+    ///     let job = async {
+    ///         if let Err(refusal) = db.resume(token).await {
+    ///             eprintln!("the job may miss what was written before it was queued: {refusal}");
+    ///         }
+    ///         // …
+    ///     };
+    ///     Session::new().scope(job).await;
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// No keys are configured, or why the token is refused. Without replicas none is: nobody lags.
+    ///
+    /// # Cancel safety
+    /// The session is as before if the future is dropped.
+    pub async fn resume(&self, token: &str) -> Result<(), TokenError> {
+        let Some(split) = &self.split else {
+            return Ok(());
+        };
+        let session = self.asks.session.unwrap_or_else(SessionKey::current);
+        split.splitter.resume(session, token).await
     }
 
     /// Whose writes the handle's are: the current session's, and its own if it has one.

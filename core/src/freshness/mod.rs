@@ -84,6 +84,22 @@ impl Freshness {
         self.samples.newest().map(|sample| sample.position)
     }
 
+    /// See [`Samples::reached`].
+    pub(crate) fn reached(&self, position: Lsn) -> Option<Moment> {
+        self.samples.reached(position)
+    }
+
+    /// Whether the newest sample was taken after `instant`.
+    pub(crate) fn is_sampled_after(&self, instant: Moment) -> bool {
+        let newest = self.samples.newest();
+        newest.is_some_and(|sample| sample.taken_at > instant)
+    }
+
+    /// A position that covers everything committed before `instant`, see [`Samples::after`].
+    pub(crate) fn position_after(&self, instant: Moment) -> Option<Lsn> {
+        self.samples.after(instant)
+    }
+
     pub(crate) fn primary(&self) -> Option<Server> {
         self.primary
     }

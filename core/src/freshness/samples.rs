@@ -59,6 +59,23 @@ impl Samples {
         self.ring.get(newest).map(|sample| sample.taken_at)
     }
 
+    /// The instant of the oldest sample at or above `position`: whatever is as fresh has replayed that
+    /// position, also if samples before it were thinned out. `None` if no sample is.
+    pub(crate) fn reached(&self, position: Lsn) -> Option<Moment> {
+        let before = self
+            .ring
+            .partition_point(|sample| sample.position < position);
+        self.ring.get(before).map(|sample| sample.taken_at)
+    }
+
+    /// The position of the oldest sample that was taken after `instant`.
+    pub(crate) fn after(&self, instant: Moment) -> Option<Lsn> {
+        let before = self
+            .ring
+            .partition_point(|sample| sample.taken_at <= instant);
+        self.ring.get(before).map(|sample| sample.position)
+    }
+
     /// An older sample at the same position is implied by the new one: an idle primary costs one
     /// entry, however long it idles.
     fn drop_superseded(&mut self, position: Lsn) {
@@ -115,6 +132,27 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_is_as_fresh_as_when_a_position_was_reached_has_replayed_it(
+            steps in proptest::collection::vec((1_u64..5, 0_u64..5), 1..3_000),
+            asked in 0_u64..12_000,
+        ) {
+            let (mut at, mut position) = (0, 0);
+            let (mut samples, mut all) = (Samples::default(), Vec::new());
+            for (later, further) in steps {
+                at += later;
+                position += further;
+                samples.push(sample(at, position));
+                all.push(sample(at, position));
+            }
+            let reached = samples.reached(Lsn(asked));
+            prop_assert_eq!(reached.is_some(), position >= asked);
+            let as_fresh = all.iter().filter(|s| reached.is_some_and(|at| s.taken_at >= at));
+            for s in as_fresh {
+                prop_assert!(s.position.0 >= asked);
+            }
+        }
+
         #[test]
         fn what_is_proved_was_sampled_at_or_below_the_replayed_position(
             steps in proptest::collection::vec((1_u64..5, 0_u64..5), 1..3_000),

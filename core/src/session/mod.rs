@@ -174,6 +174,15 @@ impl Sessions {
         }
     }
 
+    /// What any node that is newer than this may serve to all of these sessions.
+    pub(crate) fn highest(&self, keys: impl IntoIterator<Item = SessionKey>) -> Moment {
+        let entries = self.entries.lock();
+        let known = keys.into_iter().filter_map(|key| entries.get(&key));
+        let highest = known.map(Entry::highest).fold(Moment::NEVER, Moment::max);
+        drop(entries);
+        highest.max(Moment(self.low_water.load(Ordering::Acquire)))
+    }
+
     /// The session's write was acknowledged, or its outcome became unknown, at `at`.
     pub(crate) fn wrote(&self, key: SessionKey, at: Moment) {
         self.remember(key, |entry| entry.wrote_at = entry.wrote_at.max(at));

@@ -46,8 +46,6 @@ pub struct Fake {
     pub position_after_checkout: Option<u64>,
     /// How often it has crashed; connections of an earlier run are dead.
     pub run: u64,
-    /// A connection that stays open between statements.
-    pub pooled: Option<(u64, Connected)>,
     /// Whether statements leave their connection open.
     pub pools: bool,
 }
@@ -64,6 +62,8 @@ pub struct Asked {
 pub struct FakeNode {
     pub fake: Arc<Mutex<Fake>>,
     pub asked: Arc<Asked>,
+    /// A connection that stays open between statements, and the run of the server that it is to.
+    pooled: Arc<Mutex<Option<(u64, Connected)>>>,
 }
 
 impl FakeNode {
@@ -77,12 +77,21 @@ impl FakeNode {
             statements: AT_ONCE,
             position_after_checkout: None,
             run: 0,
-            pooled: None,
             pools: false,
         };
         Self {
             fake: Arc::new(Mutex::new(fake)),
             asked: Arc::default(),
+            pooled: Arc::default(),
+        }
+    }
+
+    /// As another process sees it: it has connections of its own.
+    fn seen_anew(&self) -> Self {
+        Self {
+            fake: Arc::clone(&self.fake),
+            asked: Arc::default(),
+            pooled: Arc::default(),
         }
     }
 
@@ -112,8 +121,13 @@ impl FakeNode {
         self.set(|fake| {
             fake.position = position;
             fake.run += 1;
-            fake.pooled = None;
         });
+        self.lose_connection();
+    }
+
+    /// The pooled connection is lost; the server stays as it is.
+    pub fn lose_connection(&self) {
+        *self.pooled.lock() = None;
     }
 
     fn run(&self) -> u64 {
@@ -199,7 +213,26 @@ pub struct World {
 impl World {
     /// Starts the monitor and waits until every node was probed.
     pub async fn start(replicas: usize, options: Options) -> Self {
+        Self::over((0..=replicas).map(FakeNode::new).collect(), options).await
+    }
+
+    /// The same, after all nodes were changed.
+    pub async fn changed(replicas: usize, options: Options, change: impl Fn(&mut Fake)) -> Self {
         let nodes: Vec<_> = (0..=replicas).map(FakeNode::new).collect();
+        for node in &nodes {
+            node.set(&change);
+        }
+        Self::over(nodes, options).await
+    }
+
+    /// Another process over the same nodes.
+    pub async fn beside(&self, options: Options) -> Self {
+        let nodes = self.nodes.iter();
+        Self::over(nodes.map(FakeNode::seen_anew).collect(), options).await
+    }
+
+    async fn over(nodes: Vec<FakeNode>, options: Options) -> Self {
+        let replicas = nodes.len() - 1;
         let names: Vec<Arc<str>> = (1..=replicas)
             .map(|number| Arc::from(format!("replica-{number}")))
             .collect();
@@ -296,7 +329,7 @@ impl Statement for FakeStatement<'_> {
     async fn checkout(&self, node: &Node) -> Result<(Self::Connection, Connected), FakeError> {
         let fake = self.world.by_name[node.name()].clone();
         fake.asked.checkouts.fetch_add(1, Ordering::Relaxed);
-        let pooled = fake.fake.lock().pooled;
+        let pooled = *fake.pooled.lock();
         let is_current =
             |(_, connected): &(u64, Connected)| self.world.splitter.is_current(node, *connected);
         if let Some((run, connected)) = pooled.filter(is_current) {
@@ -318,7 +351,7 @@ impl Statement for FakeStatement<'_> {
             let other = self.world.splitter.identify(node);
             let _voided = other.answered(&fake.identity());
         }
-        fake.set(|fake| fake.pooled = fake.pools.then_some((run, connected)));
+        *fake.pooled.lock() = fake.fake.lock().pools.then_some((run, connected));
         Ok(((fake, node.name().to_owned(), run), connected))
     }
 

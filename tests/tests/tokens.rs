@@ -1,0 +1,92 @@
+//! Tokens between processes, on replicas that lag by half a second: an application with SeaORM writes, one
+//! with Diesel reads, and they share nothing but the token.
+
+use anyhow::{Context, Result, ensure};
+use diesel::QueryDsl;
+use diesel_async::RunQueryDsl;
+use orm_split::diesel::{TokenError, TokenRefusal};
+use orm_split::sea_orm::{Session, SessionToken, SplitConnection, TokenKeys};
+use orm_split_tests::app::{self, counter};
+use orm_split_tests::diesel_app::{self, Pool, schema};
+use orm_split_tests::kit::postgres::{APP_ROLE, Cluster, Database, Delay, shared};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+async fn writer_and_reader() -> Result<(Database, SplitConnection, Pool)> {
+    let database = shared(Delay::Ms500).await?.create_database().await?;
+    let writer = app::builder(&database).token_keys(TokenKeys::new(SECRET)?);
+    let writer = writer.connect().await?;
+    app::create_counters(&writer, 3).await?;
+    let reader = diesel_app::builder(&database).token_keys(TokenKeys::new(SECRET)?);
+    Ok((database, writer, reader.build().await?))
+}
+
+/// Writes in a session of its own, as a request does; the token that goes out with the answer.
+async fn write(db: &SplitConnection, value: i64) -> Result<SessionToken> {
+    let model = counter::ActiveModel {
+        id: Set(1),
+        value: Set(value),
+    };
+    let request = async {
+        model.update(db).await?;
+        anyhow::Ok(db.token().await?)
+    };
+    Session::new().scope(request).await
+}
+
+async fn read(pool: &Pool, token: Option<&SessionToken>) -> Result<i64> {
+    let mut conn = pool.get().await?;
+    if let Some(token) = token {
+        conn.resume(token.as_str()).await?;
+    }
+    let value = schema::counter::table
+        .find(1)
+        .select(schema::counter::value);
+    Ok(value.first(&mut conn).await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_wrote_another_reads_with_its_token_and_misses_without() -> Result<()> {
+    let (_database, writer, reader) = writer_and_reader().await?;
+    let (mut stale, mut stale_without) = (0, 0);
+    for value in 1..=40 {
+        let token = write(&writer, value).await?;
+        stale_without += u32::from(read(&reader, None).await? < value);
+        stale += u32::from(read(&reader, Some(&token)).await? < value);
+    }
+    ensure!(stale_without > 20, "{stale_without} without a token");
+    assert_eq!(stale, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_payload_holds_the_token_reads_from_replicas_once_they_have_it() -> Result<()> {
+    let (_database, writer, reader) = writer_and_reader().await?;
+    let token = write(&writer, 7).await?;
+    ensure!(!token.as_str().contains("127.0.0.1") && !token.as_str().contains(APP_ROLE));
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let before = reader.status().served_by_replicas();
+    assert_eq!(read(&reader, Some(&token)).await?, 7);
+    assert_eq!(reader.status().served_by_replicas() - before, 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_another_cluster_and_forged_ones_are_refused_by_name() -> Result<()> {
+    let (_database, writer, _) = writer_and_reader().await?;
+    let token = write(&writer, 1).await?;
+    let stranger = Cluster::builder().replicas(1).own_identifier();
+    let stranger = stranger.start().await?;
+    let foreign = stranger.create_database().await?;
+    let foreign = diesel_app::builder(&foreign).token_keys(TokenKeys::new(SECRET)?);
+    let foreign = foreign.build().await?;
+    let conn = foreign.get().await?;
+    let refused = conn.resume(token.as_str()).await;
+    let other = TokenError::Refused(TokenRefusal::OtherCluster);
+    assert_eq!(refused, Err(other));
+    let forged = format!("B{}", token.as_str().get(1..).context("a token")?);
+    let refused = conn.resume(&forged).await;
+    assert_eq!(refused, Err(TokenError::Refused(TokenRefusal::Forged)));
+    Ok(())
+}
