@@ -58,6 +58,12 @@ impl Splitter {
         Ok(keys.sign(claims, SystemTime::now()))
     }
 
+    /// When the session has written last, as far as is remembered.
+    #[cfg(feature = "tower")]
+    pub(crate) fn wrote_at(&self, session: SessionKey) -> Moment {
+        self.shared.sessions.wrote_at(session)
+    }
+
     /// From now on the session has written what the token tells of. Where that cannot be found out because
     /// the primary does not answer, the session reads nothing older than what is written by now.
     ///

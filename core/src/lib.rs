@@ -75,6 +75,8 @@ pub mod sqlstate;
 mod status;
 mod token;
 mod topology;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod unrouted;
 
 pub use backend::{Hold, ProbeConnection, ProbeError, Prober, Statement};

@@ -36,7 +36,7 @@ const LAYERS: [&[&str]; 9] = [
     &["select", "route", "demand", "observe"],
     &["shared", "backend", "sqlite", "opening", "status"],
     &["attempt", "monitor"],
-    &["splitter", "unrouted", "carry"],
+    &["splitter", "unrouted", "carry", "tower"],
 ];
 
 fn layer_of(module: &str) -> Option<usize> {

@@ -69,6 +69,8 @@ mod transaction_manager;
 pub use builder::SplitBuilder;
 pub use connection::SplitConnection;
 pub use node_connection::NodeConnection;
+#[cfg(feature = "tower")]
+pub use orm_split_core::tower;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
     Hint, Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason, Refusal,

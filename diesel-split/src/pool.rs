@@ -117,3 +117,10 @@ impl<C: NodeConnection> fmt::Debug for SplitPool<C> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "tower")]
+impl<C: NodeConnection> orm_split_core::tower::KeepsSessions for SplitPool<C> {
+    fn splitter(&self) -> Option<Arc<orm_split_core::Splitter>> {
+        Some(Arc::clone(&self.split.splitter))
+    }
+}

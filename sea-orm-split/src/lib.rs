@@ -115,6 +115,8 @@ mod watch;
 pub use builder::SplitBuilder;
 pub use connection::SplitConnection;
 pub use error::split_error;
+#[cfg(feature = "tower")]
+pub use orm_split_core::tower;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
     Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason, Refusal, Role,

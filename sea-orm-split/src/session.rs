@@ -119,3 +119,11 @@ impl SplitConnection {
             .flatten()
     }
 }
+
+#[cfg(feature = "tower")]
+impl orm_split_core::tower::KeepsSessions for SplitConnection {
+    fn splitter(&self) -> Option<std::sync::Arc<orm_split_core::Splitter>> {
+        let split = self.split.as_ref()?;
+        Some(std::sync::Arc::clone(&split.splitter))
+    }
+}

@@ -1,7 +1,7 @@
 //! Sessions that are made, on real servers: replicas of which one lags by 500 ms and one does not, while
 //! somebody else writes all the time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use diesel::QueryDsl;
@@ -11,6 +11,7 @@ use orm_split_tests::app::{self, counter};
 use orm_split_tests::diesel_app::{self, Pool};
 use orm_split_tests::kit::postgres::{Cluster, Database};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr, EntityTrait, TransactionTrait};
+use tokio::time::Instant;
 
 const RAISE: &str = "UPDATE counter SET value = value + 1 WHERE id = 1";
 

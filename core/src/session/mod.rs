@@ -183,6 +183,14 @@ impl Sessions {
         highest.max(Moment(self.low_water.load(Ordering::Acquire)))
     }
 
+    /// When the session has written last, or somebody whose write every node had and was forgotten.
+    #[cfg(feature = "tower")]
+    pub(crate) fn wrote_at(&self, key: SessionKey) -> Moment {
+        let own = self.entries.lock().get(&key).map(Entry::floor);
+        let forgotten = Moment(self.low_water.load(Ordering::Acquire));
+        own.unwrap_or_default().max(forgotten)
+    }
+
     /// The session's write was acknowledged, or its outcome became unknown, at `at`.
     pub(crate) fn wrote(&self, key: SessionKey, at: Moment) {
         self.remember(key, |entry| entry.wrote_at = entry.wrote_at.max(at));

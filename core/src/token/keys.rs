@@ -76,6 +76,11 @@ impl TokenKeys {
         self
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) const fn lives(&self) -> Duration {
+        self.lifetime
+    }
+
     pub(crate) fn sign(&self, claims: Claims, now: SystemTime) -> SessionToken {
         let expires = seconds(now).saturating_add(self.lifetime.as_secs().max(1));
         let body = text::body_of(claims, expires);
