@@ -10,7 +10,8 @@
 //!
 //! Back ends are features too: `postgres` (default), `sqlite` and `mysql`. What SeaORM offers by feature
 //! is passed through: `entity-registry`, `mock`, `rbac`, `schema-sync`, `tracing-spans`. Diesel's kinds
-//! of pool are `bb8` (default) and `deadpool`; `rustls` is TLS there.
+//! of pool are `bb8` (default) and `deadpool`; `rustls` is TLS there. `tower` makes each HTTP request a
+//! session, see [`consistency`].
 //!
 //! ```no_run
 //! use orm_split::sea_orm::SplitConnection;
@@ -42,6 +43,10 @@ pub use sea_orm_split as sea_orm;
 #[doc = include_str!("../docs/moving/worker-invoices.diff")]
 #[doc = "```"]
 pub mod moving {}
+
+#[cfg(feature = "sea-orm")]
+#[doc = include_str!("../docs/consistency.md")]
+pub mod consistency {}
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "sea-orm"))]

@@ -105,7 +105,7 @@ pub(crate) struct Sessions {
     remembers_writes: bool,
 }
 
-/// 65,536 entries are about 4 MiB.
+/// 65,536 entries are about 14 MiB.
 const CAPACITY: usize = 65_536;
 
 impl Sessions {
