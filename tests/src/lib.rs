@@ -1,8 +1,12 @@
 //! Tests of orm-split against real servers, and the kit that starts and breaks them.
 
+#[cfg(feature = "suites")]
 pub mod app;
+#[cfg(feature = "suites")]
 pub mod cases;
+#[cfg(feature = "suites")]
 pub mod diesel_app;
 pub mod kit;
 mod record;
+#[cfg(feature = "suites")]
 pub mod sql;
