@@ -18,7 +18,7 @@ const SHOWN: usize = 35;
 
 /// Prints and counts statements. Clones share the counters.
 #[derive(Clone, Debug, Default)]
-pub struct Report(Arc<Counters>);
+pub(crate) struct Report(Arc<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
@@ -28,7 +28,7 @@ struct Counters {
 
 impl Report {
     /// Listens to the library from now on.
-    pub fn install() -> Self {
+    pub(crate) fn install() -> Self {
         let report = Self::default();
         tracing_subscriber::registry().with(report.clone()).init();
         report
@@ -36,20 +36,20 @@ impl Report {
 
     /// Prints a line, unless nobody reads any more.
     #[expect(clippy::unused_self, reason = "all output goes through the report")]
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         drop(writeln!(stdout(), "{line}"));
     }
 
     /// Prints the names of the columns.
-    pub fn head(&self) {
+    pub(crate) fn head(&self) {
         self.say(&line("node", "why", "statement"));
     }
 
-    pub fn on_replicas(&self) -> u64 {
+    pub(crate) fn on_replicas(&self) -> u64 {
         self.0.replicas.load(Ordering::Relaxed)
     }
 
-    pub fn on_primary(&self) -> u64 {
+    pub(crate) fn on_primary(&self) -> u64 {
         self.0.primary.load(Ordering::Relaxed)
     }
 }

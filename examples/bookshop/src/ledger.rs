@@ -4,13 +4,13 @@ use std::fmt::Debug;
 
 /// Counts reads that did not show what was written before them.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     stale: usize,
 }
 
 impl Ledger {
     /// `found` was read after `expected` had been written by the same session.
-    pub fn compare<F, E>(&mut self, what: &str, found: F, expected: E)
+    pub(crate) fn compare<F, E>(&mut self, what: &str, found: F, expected: E)
     where
         F: PartialEq<E> + Debug,
         E: Debug,
@@ -21,7 +21,7 @@ impl Ledger {
         }
     }
 
-    pub const fn stale(&self) -> usize {
+    pub(crate) const fn stale(&self) -> usize {
         self.stale
     }
 }
