@@ -79,8 +79,9 @@ impl<C: NodeConnection> Opener<C> {
         }
     }
 
-    /// Opens a connection that may be used.
-    pub(crate) async fn open(&self) -> Result<Opened<C>, SplitError> {
+    /// Opens a connection that may be used. Boxed: pools move what they hold at every checkout, and a
+    /// connection has many hundred bytes.
+    pub(crate) async fn open(&self) -> Result<Box<Opened<C>>, SplitError> {
         let opened = match timeout(self.within, self.open_and_ask()).await {
             Ok(opened) => opened,
             Err(_) => {
@@ -95,16 +96,16 @@ impl<C: NodeConnection> Opener<C> {
         opened
     }
 
-    async fn open_and_ask(&self) -> Result<Opened<C>, SplitError> {
+    async fn open_and_ask(&self) -> Result<Box<Opened<C>>, SplitError> {
         let mut connection = self.connect().await.map_err(|error| self.failed(&error))?;
         let connected = self.ask(&mut connection).await?;
-        Ok(Opened {
+        Ok(Box::new(Opened {
             connection,
             connected,
             idle_since: Instant::now(),
             is_discarded: false,
             is_unknown: false,
-        })
+        }))
     }
 
     /// Opens a connection, to be asked by the caller.

@@ -21,14 +21,14 @@ use crate::opener::{Opened, Opener};
 struct Manager<C: NodeConnection>(Arc<Opener<C>>);
 
 impl<C: NodeConnection> ManageConnection for Manager<C> {
-    type Connection = Opened<C>;
+    type Connection = Box<Opened<C>>;
     type Error = SplitError;
 
-    async fn connect(&self) -> Result<Opened<C>, SplitError> {
+    async fn connect(&self) -> Result<Box<Opened<C>>, SplitError> {
         self.0.open().await
     }
 
-    async fn is_valid(&self, opened: &mut Opened<C>) -> Result<(), SplitError> {
+    async fn is_valid(&self, opened: &mut Box<Opened<C>>) -> Result<(), SplitError> {
         if self.0.is_usable(opened).await {
             return Ok(());
         }
@@ -37,7 +37,7 @@ impl<C: NodeConnection> ManageConnection for Manager<C> {
         Err(SplitError::Unstable { node })
     }
 
-    fn has_broken(&self, opened: &mut Opened<C>) -> bool {
+    fn has_broken(&self, opened: &mut Box<Opened<C>>) -> bool {
         opened.is_spent()
     }
 }

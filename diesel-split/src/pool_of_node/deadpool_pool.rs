@@ -21,14 +21,14 @@ use crate::opener::{Opened, Opener};
 struct Manager<C: NodeConnection>(Arc<Opener<C>>);
 
 impl<C: NodeConnection> ManagesObjects for Manager<C> {
-    type Type = Opened<C>;
+    type Type = Box<Opened<C>>;
     type Error = SplitError;
 
-    async fn create(&self) -> Result<Opened<C>, SplitError> {
+    async fn create(&self) -> Result<Box<Opened<C>>, SplitError> {
         self.0.open().await
     }
 
-    async fn recycle(&self, opened: &mut Opened<C>, _: &Metrics) -> RecycleResult<SplitError> {
+    async fn recycle(&self, opened: &mut Box<Opened<C>>, _: &Metrics) -> RecycleResult<SplitError> {
         if self.0.is_usable(opened).await {
             return Ok(());
         }
