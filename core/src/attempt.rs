@@ -193,7 +193,8 @@ impl<'a, S: Statement> Run<'a, S> {
                 biased;
                 result = checkout.as_mut() => result,
                 () = node.went_down() => return Err(gave_up(Fault::Unreachable)),
-                () = tokio::time::sleep(self.shared.options.checkout_deadline) => {
+                // made when it is first polled: mostly a connection is there at once
+                () = async { tokio::time::sleep(self.shared.options.checkout_deadline).await } => {
                     return Err(gave_up(self.statement.checkout_timed_out(node)));
                 }
             },

@@ -216,7 +216,8 @@ impl<C: NodeConnection> SplitConnection<C> {
     ) -> QueryResult<K::Output> {
         let splitter = &self.split.splitter;
         if leased.lease().node.role() == Role::Replica {
-            leased = self.stay_or_move(leased, sql).await?;
+            // boxed: it is rare and large, and what it takes is part of every statement's future
+            leased = Box::pin(self.stay_or_move(leased, sql)).await?;
         }
         let node = Arc::clone(&leased.lease().node);
         splitter.runs_in_transaction(&node, sql);

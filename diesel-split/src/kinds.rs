@@ -1,6 +1,7 @@
 //! The ways in which Diesel sends a statement.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -67,9 +68,14 @@ async fn buffered<'conn, T: Send + 'conn>(
         let next = if waits || buffered.is_empty() {
             rest.next().await
         } else {
-            match timeout(PAUSE, rest.next()).await {
-                Ok(next) => next,
-                Err(_) => break,
+            let mut next = rest.next();
+            match poll_fn(|context| Poll::Ready(next.poll_unpin(context))).await {
+                Poll::Ready(next) => next,
+                // only now is a timer needed
+                Poll::Pending => match timeout(PAUSE, next).await {
+                    Ok(next) => next,
+                    Err(_) => break,
+                },
             }
         };
         match next {

@@ -177,21 +177,13 @@ struct Replayable<C: NodeConnection, I> {
 }
 
 impl<C: NodeConnection, I: owned_query::Identity> Replayable<C, I> {
-    async fn complete(
-        &self,
-        connection: &mut C,
-        types: &C::Types,
-    ) -> QueryResult<OwnedQuery<C::DriverBinds, I>> {
-        let binds = match C::completed(&self.binds) {
-            Some(binds) => binds,
-            None => connection.complete(&self.binds, types).await?,
-        };
-        Ok(OwnedQuery {
+    fn with(&self, binds: Arc<C::DriverBinds>) -> OwnedQuery<C::DriverBinds, I> {
+        OwnedQuery {
             sql: Arc::clone(&self.sql),
             is_safe_to_cache: self.is_safe_to_cache,
             binds,
             identity: PhantomData,
-        })
+        }
     }
 }
 
@@ -205,9 +197,12 @@ impl<C: NodeConnection, I: owned_query::Identity> Replay<C> for Replayable<C, I>
         connection: &'c mut C,
         types: &'c C::Types,
     ) -> BoxFuture<'c, QueryResult<RowStream<'c, C>>> {
+        if let Some(binds) = C::completed(&self.binds) {
+            return connection.send_load(self.with(binds)); // as most are: a future less on the way
+        }
         Box::pin(async move {
-            let query = self.complete(connection, types).await?;
-            connection.send_load(query).await
+            let binds = connection.complete(&self.binds, types).await?;
+            connection.send_load(self.with(binds)).await
         })
     }
 
@@ -216,9 +211,12 @@ impl<C: NodeConnection, I: owned_query::Identity> Replay<C> for Replayable<C, I>
         connection: &'c mut C,
         types: &'c C::Types,
     ) -> BoxFuture<'c, QueryResult<usize>> {
+        if let Some(binds) = C::completed(&self.binds) {
+            return connection.send_execute(self.with(binds));
+        }
         Box::pin(async move {
-            let query = self.complete(connection, types).await?;
-            connection.send_execute(query).await
+            let binds = connection.complete(&self.binds, types).await?;
+            connection.send_execute(self.with(binds)).await
         })
     }
 
