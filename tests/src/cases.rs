@@ -13,8 +13,10 @@ pub struct Case {
     pub role: Role,
     /// What the row expects: `read`, or `primary:` and the cause.
     pub expected: String,
-    /// The comment above it.
+    /// The heading that it stands under.
     pub heading: String,
+    /// What is hard about it.
+    pub comment: String,
     /// The statement.
     pub sql: String,
 }
@@ -43,6 +45,14 @@ pub fn mysql() -> Result<Vec<Case>> {
     parse(include_str!("../cases/routing_mysql.txt"))
 }
 
+/// What the suites send through the library: statements that SeaORM and Diesel write, mostly.
+#[must_use]
+pub fn recorded() -> Vec<String> {
+    let file = include_str!("../cases/statements_recorded.txt");
+    let rows = file.lines().filter(|line| !line.starts_with('#'));
+    rows.map(unescape).collect()
+}
+
 fn parse(file: &str) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     let mut heading = "";
@@ -57,10 +67,14 @@ fn parse(file: &str) -> Result<Vec<Case>> {
 }
 
 fn parse_case(line: usize, heading: &str, text: &str) -> Result<Case> {
-    let (expected, sql) = text
-        .split_once('|')
-        .with_context(|| format!("line {line}"))?;
-    let (expected, heading) = (expected.trim().to_owned(), heading.to_owned());
+    let mut columns = text.splitn(3, '|');
+    let mut column = || {
+        let column = columns.next();
+        column.with_context(|| format!("line {line} has no three columns"))
+    };
+    let expected = column()?.trim().to_owned();
+    let comment = column()?.trim().to_owned();
+    let sql = column()?;
     let role = if expected == "read" {
         Role::Replica
     } else {
@@ -71,7 +85,8 @@ fn parse_case(line: usize, heading: &str, text: &str) -> Result<Case> {
         line,
         role,
         expected,
-        heading,
+        heading: heading.to_owned(),
+        comment,
         sql,
     })
 }

@@ -15,6 +15,8 @@ pub struct Case {
     pub dialect: Dialect,
     pub line: usize,
     pub expected: Intent,
+    /// What is hard about it.
+    pub comment: String,
     pub sql: String,
 }
 
@@ -39,6 +41,13 @@ pub fn mysql() -> Vec<Case> {
     )
 }
 
+/// What the suites send through the library: statements that SeaORM and Diesel write, mostly.
+pub fn recorded() -> Vec<String> {
+    let file = include_str!("../../../tests/cases/statements_recorded.txt");
+    let rows = file.lines().filter(|line| !line.starts_with('#'));
+    rows.map(unescape).collect()
+}
+
 pub fn all() -> Vec<Case> {
     let mut cases = postgres();
     cases.extend(sqlite());
@@ -58,12 +67,15 @@ fn parse(dialect: Dialect, file: &str) -> Vec<Case> {
 }
 
 fn parse_case(dialect: Dialect, line: usize, text: &str) -> Case {
-    let (expected, sql) = text.split_once('|').expect("every case has a |");
+    let mut columns = text.splitn(3, '|');
+    let mut column = || columns.next().expect("every case has two |");
+    let (expected, comment, sql) = (column(), column(), column());
     let sql = sql.strip_prefix(' ').unwrap_or(sql);
     Case {
         dialect,
         line,
         expected: intent(expected.trim(), line),
+        comment: comment.trim().to_owned(),
         sql: unescape(sql),
     }
 }
