@@ -54,6 +54,18 @@ impl<'a> Cursor<'a> {
         found
     }
 
+    /// From just behind the start of a comment that holds no others to just behind its end. `false`
+    /// if the text ends first.
+    pub(super) fn skip_flat_comment(&mut self) -> bool {
+        while self.skip_past(b'*') {
+            if self.peek(0) == b'/' {
+                self.at += 1;
+                return true;
+            }
+        }
+        false
+    }
+
     /// From just behind an opening quote to just behind the closing one, where a doubled quote
     /// stands for itself. `false` if the text ends first.
     pub(super) fn skip_doubled(&mut self, quote: u8) -> bool {

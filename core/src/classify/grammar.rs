@@ -12,6 +12,35 @@ pub(super) trait Lexer {
     fn next(&mut self) -> Token;
 }
 
+/// A lexer whose blanks can be passed without a look at the token behind them.
+pub(super) trait Scan {
+    /// The position in the text.
+    fn at(&self) -> usize;
+
+    /// Moves behind blanks and comments; `false` at a comment that never ends, or that the server runs.
+    fn skip_blank(&mut self) -> bool;
+
+    /// Moves behind the token that starts here.
+    fn kind(&mut self) -> Kind;
+}
+
+impl<S: Scan> Lexer for S {
+    #[inline(always)]
+    fn next(&mut self) -> Token {
+        let blank = self.at();
+        let (start, kind) = if self.skip_blank() {
+            (self.at(), self.kind())
+        } else {
+            (blank, Kind::Bad)
+        };
+        Token {
+            kind,
+            start,
+            end: self.at(),
+        }
+    }
+}
+
 /// A dialect's words and functions.
 pub(super) trait Grammar {
     /// Whether a table's alias may be followed by names for its columns, without `AS`.
@@ -31,6 +60,9 @@ pub(super) trait Grammar {
 
     /// Whether this name, wherever it stands, is of something that belongs to one session.
     fn is_session_name(kind: Kind, name: &[u8]) -> bool;
+
+    /// The cause of a statement that is no query, by its first word.
+    fn cause<L: Lexer>(tokens: &mut Tokens<'_, L>, word: &str) -> Cause;
 
     /// Reads what stands before a query, and answers the query's first tokens.
     ///

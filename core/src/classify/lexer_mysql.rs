@@ -9,8 +9,8 @@
 //! under each [`Escapes`] that makes a difference.
 
 use super::cursor::{Cursor, continues_word, starts_word};
-use super::grammar::Lexer;
-use super::token::{Kind, Token};
+use super::grammar::Scan;
+use super::token::Kind;
 
 /// In which quotes a backslash escapes, by `sql_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,23 +45,6 @@ impl<'a> MySqlLexer<'a> {
         self.saw_backslash
     }
 
-    /// Moves behind white space and comments; `false` if a comment never ends or is executed.
-    fn skip_blank(&mut self) -> bool {
-        loop {
-            match (self.cursor.peek(0), self.cursor.peek(1)) {
-                (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.cursor.at += 1,
-                (b'#', _) => self.skip_line(),
-                (b'-', b'-') if is_blank_behind_dashes(self.cursor.peek(2)) => self.skip_line(),
-                (b'/', b'*') => {
-                    if !self.skip_comment() {
-                        return false;
-                    }
-                }
-                _ => return true,
-            }
-        }
-    }
-
     fn skip_line(&mut self) {
         self.cursor.skip_while(|byte| byte != b'\n');
     }
@@ -72,13 +55,7 @@ impl<'a> MySqlLexer<'a> {
         if matches!(starts, (b'!', _) | (b'M' | b'm', b'!')) {
             return false;
         }
-        while self.cursor.skip_past(b'*') {
-            if self.cursor.peek(0) == b'/' {
-                self.cursor.at += 1;
-                return true;
-            }
-        }
-        false
+        self.cursor.skip_flat_comment()
     }
 
     fn string(&mut self, quote: u8) -> Kind {
@@ -165,6 +142,34 @@ impl<'a> MySqlLexer<'a> {
         self.cursor.at += 1;
         kind
     }
+}
+
+/// What makes `--` a comment: a blank or control character, or the end.
+fn is_blank_behind_dashes(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
+}
+
+impl Scan for MySqlLexer<'_> {
+    #[inline(always)]
+    fn at(&self) -> usize {
+        self.cursor.at
+    }
+
+    fn skip_blank(&mut self) -> bool {
+        loop {
+            match (self.cursor.peek(0), self.cursor.peek(1)) {
+                (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.cursor.at += 1,
+                (b'#', _) => self.skip_line(),
+                (b'-', b'-') if is_blank_behind_dashes(self.cursor.peek(2)) => self.skip_line(),
+                (b'/', b'*') => {
+                    if !self.skip_comment() {
+                        return false;
+                    }
+                }
+                _ => return true,
+            }
+        }
+    }
 
     #[inline(always)]
     fn kind(&mut self) -> Kind {
@@ -186,32 +191,6 @@ impl<'a> MySqlLexer<'a> {
             b'-' | b'+' | b'*' | b'/' | b'%' | b'=' | b'<' | b'>' | b'!' | b'|' | b'&' | b'~'
             | b'^' | b':' => self.single(Kind::Sign),
             _ => self.single(Kind::Bad),
-        }
-    }
-}
-
-/// What makes `--` a comment: a blank or control character, or the end.
-fn is_blank_behind_dashes(byte: u8) -> bool {
-    byte <= b' ' || byte == 0x7f
-}
-
-impl Lexer for MySqlLexer<'_> {
-    #[inline(always)]
-    fn next(&mut self) -> Token {
-        let blank = self.cursor.at;
-        if !self.skip_blank() {
-            return Token {
-                kind: Kind::Bad,
-                start: blank,
-                end: self.cursor.at,
-            };
-        }
-        let start = self.cursor.at;
-        let kind = self.kind();
-        Token {
-            kind,
-            start,
-            end: self.cursor.at,
         }
     }
 }

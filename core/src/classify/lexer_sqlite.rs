@@ -5,8 +5,8 @@
 //! legal for SQLite and `Bad` for us: whoever wrote it did not mean what the server will do.
 
 use super::cursor::{Cursor, continues_word, starts_word};
-use super::grammar::Lexer;
-use super::token::{Kind, Token};
+use super::grammar::Scan;
+use super::token::Kind;
 
 /// The tokens of an SQLite text.
 #[derive(Debug)]
@@ -19,37 +19,6 @@ impl<'a> SqliteLexer<'a> {
         Self {
             cursor: Cursor::new(sql),
         }
-    }
-
-    /// Moves behind white space and comments; `false` if a comment never ends.
-    fn skip_blank(&mut self) -> bool {
-        loop {
-            match self.cursor.peek(0) {
-                b' ' | b'\t' | b'\n' | b'\r' | 0x0c => self.cursor.at += 1,
-                b'-' if self.cursor.peek(1) == b'-' => {
-                    self.cursor.skip_while(|byte| byte != b'\n');
-                }
-                b'/' if self.cursor.peek(1) == b'*' => {
-                    if !self.skip_comment() {
-                        return false;
-                    }
-                }
-                // a byte-order mark is white space where a token could start
-                0xef if self.cursor.goes_on_with(b"\xef\xbb\xbf") => self.cursor.at += 3,
-                _ => return true,
-            }
-        }
-    }
-
-    fn skip_comment(&mut self) -> bool {
-        self.cursor.at += 2;
-        while self.cursor.skip_past(b'*') {
-            if self.cursor.peek(0) == b'/' {
-                self.cursor.at += 1;
-                return true;
-            }
-        }
-        false
     }
 
     fn quoted(&mut self, quote: u8, kind: Kind) -> Kind {
@@ -90,6 +59,33 @@ impl<'a> SqliteLexer<'a> {
         self.cursor.at += 1;
         kind
     }
+}
+
+impl Scan for SqliteLexer<'_> {
+    #[inline(always)]
+    fn at(&self) -> usize {
+        self.cursor.at
+    }
+
+    fn skip_blank(&mut self) -> bool {
+        loop {
+            match self.cursor.peek(0) {
+                b' ' | b'\t' | b'\n' | b'\r' | 0x0c => self.cursor.at += 1,
+                b'-' if self.cursor.peek(1) == b'-' => {
+                    self.cursor.skip_while(|byte| byte != b'\n');
+                }
+                b'/' if self.cursor.peek(1) == b'*' => {
+                    self.cursor.at += 2;
+                    if !self.cursor.skip_flat_comment() {
+                        return false;
+                    }
+                }
+                // a byte-order mark is white space where a token could start
+                0xef if self.cursor.goes_on_with(b"\xef\xbb\xbf") => self.cursor.at += 3,
+                _ => return true,
+            }
+        }
+    }
 
     #[inline(always)]
     fn kind(&mut self) -> Kind {
@@ -121,27 +117,6 @@ impl<'a> SqliteLexer<'a> {
                 self.single(Kind::Sign)
             }
             _ => self.single(Kind::Bad),
-        }
-    }
-}
-
-impl Lexer for SqliteLexer<'_> {
-    #[inline(always)]
-    fn next(&mut self) -> Token {
-        let blank = self.cursor.at;
-        if !self.skip_blank() {
-            return Token {
-                kind: Kind::Bad,
-                start: blank,
-                end: self.cursor.at,
-            };
-        }
-        let start = self.cursor.at;
-        let kind = self.kind();
-        Token {
-            kind,
-            start,
-            end: self.cursor.at,
         }
     }
 }

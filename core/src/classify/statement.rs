@@ -111,6 +111,29 @@ fn statement<G: Grammar, L: Lexer>(tokens: &mut Tokens<'_, L>) -> Result<(), Fin
     }
 }
 
+/// What a statement is that starts with this token and is no query.
+pub(super) fn other<G: Grammar, L: Lexer>(tokens: &mut Tokens<'_, L>, first: Token) -> Finding {
+    let cause = match tokens.word(first) {
+        Some(word) => G::cause(tokens, word.as_str()),
+        None => Cause::NotUnderstood,
+    };
+    Finding::new(cause, first)
+}
+
+/// The query behind `EXPLAIN` and its options, or the finding that it is none.
+pub(super) fn explained<G: Grammar, L: Lexer>(
+    tokens: &mut Tokens<'_, L>,
+    first: Token,
+) -> Result<Head, Finding> {
+    if starts_query::<G, L>(tokens, first) {
+        return Ok(Head {
+            first,
+            second: None,
+        });
+    }
+    Err(other::<G, L>(tokens, first))
+}
+
 /// Whether a query can start with this token.
 pub(super) fn starts_query<G: Grammar, L>(tokens: &Tokens<'_, L>, token: Token) -> bool {
     match token.kind {

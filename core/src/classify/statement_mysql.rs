@@ -9,7 +9,7 @@ use super::grammar::{Finding, Grammar, Lexer};
 use super::keyword::Keyword;
 use super::keywords_mysql::KEYWORDS;
 use super::names::Name;
-use super::statement::{Head, Tokens, starts_query};
+use super::statement::{Head, Tokens, explained, other};
 use super::token::{Kind, Token};
 use super::transaction;
 use crate::intent::Cause;
@@ -57,38 +57,36 @@ impl Grammar for MySql {
         name.eq_ignore_ascii_case(b"sql_calc_found_rows")
     }
 
+    fn cause<L: Lexer>(tokens: &mut Tokens<'_, L>, word: &str) -> Cause {
+        match word {
+            "insert" | "update" | "delete" | "replace" | "load" | "import" => Cause::Write,
+            "lock" => Cause::Lock,
+            "begin" => begin(tokens),
+            "start" => start(tokens),
+            "commit" | "rollback" => transaction::end(tokens),
+            "savepoint" | "release" => Cause::TransactionControl,
+            "xa" => xa(tokens),
+            "set" | "show" | "use" | "prepare" | "execute" | "deallocate" | "handler"
+            | "unlock" | "reset" | "get" | "help" => Cause::SessionState,
+            "create" => create(tokens),
+            "alter" | "binlog" | "cache" | "call" | "change" | "check" | "checksum" | "clone"
+            | "do" | "drop" | "flush" | "grant" | "install" | "kill" | "optimize" | "purge"
+            | "rename" | "repair" | "restart" | "resignal" | "revoke" | "shutdown" | "signal"
+            | "stop" | "truncate" | "uninstall" => Cause::Utility,
+            _ => Cause::NotUnderstood,
+        }
+    }
+
     fn head<L: Lexer>(tokens: &mut Tokens<'_, L>, first: Token) -> Result<Option<Head>, Finding> {
         match tokens.word(first).as_ref().map(Name::as_str) {
             Some("explain" | "describe" | "desc" | "analyze") => explain(tokens, first).map(Some),
-            Some(word) => Err(Finding::new(cause(tokens, word), first)),
-            None => Err(Finding::new(Cause::NotUnderstood, first)),
+            _ => Err(other::<Self, L>(tokens, first)),
         }
     }
 }
 
 fn is_variable(name: &[u8]) -> bool {
     name.first() == Some(&b'@')
-}
-
-/// The cause of a statement that is no query, by its first word.
-fn cause<L: Lexer>(tokens: &mut Tokens<'_, L>, word: &str) -> Cause {
-    match word {
-        "insert" | "update" | "delete" | "replace" | "load" | "import" => Cause::Write,
-        "lock" => Cause::Lock,
-        "begin" => begin(tokens),
-        "start" => start(tokens),
-        "commit" | "rollback" => transaction::end(tokens),
-        "savepoint" | "release" => Cause::TransactionControl,
-        "xa" => xa(tokens),
-        "set" | "show" | "use" | "prepare" | "execute" | "deallocate" | "handler" | "unlock"
-        | "reset" | "get" | "help" => Cause::SessionState,
-        "create" => create(tokens),
-        "alter" | "binlog" | "cache" | "call" | "change" | "check" | "checksum" | "clone"
-        | "do" | "drop" | "flush" | "grant" | "install" | "kill" | "optimize" | "purge"
-        | "rename" | "repair" | "restart" | "resignal" | "revoke" | "shutdown" | "signal"
-        | "stop" | "truncate" | "uninstall" => Cause::Utility,
-        _ => Cause::NotUnderstood,
-    }
 }
 
 /// `EXPLAIN [ANALYZE | EXTENDED | PARTITIONS] [FORMAT = x] query`, and MariaDB's
@@ -109,21 +107,11 @@ fn explain<L: Lexer>(tokens: &mut Tokens<'_, L>, first: Token) -> Result<Head, F
             token = tokens.next();
         }
     }
-    if starts_query::<MySql, L>(tokens, token) {
-        return Ok(Head {
-            first: token,
-            second: None,
-        });
-    }
-    let cause = match tokens.word(token) {
-        Some(word) => cause(tokens, word.as_str()),
-        None => Cause::NotUnderstood,
-    };
-    match cause {
+    explained::<MySql, L>(tokens, token).map_err(|finding| match finding.cause {
         // the name of a table
-        Cause::NotUnderstood => Err(Finding::new(Cause::Utility, first)),
-        cause => Err(Finding::new(cause, token)),
-    }
+        Cause::NotUnderstood => Finding::new(Cause::Utility, first),
+        _ => finding,
+    })
 }
 
 fn is_analyze(first: Token, sql: &[u8]) -> bool {

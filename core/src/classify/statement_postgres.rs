@@ -9,7 +9,7 @@ use super::grammar::{Finding, Grammar, Lexer};
 use super::keyword::Keyword;
 use super::keywords_postgres::KEYWORDS;
 use super::names::Name;
-use super::statement::{Head, Tokens, starts_query};
+use super::statement::{Head, Tokens, explained, other, starts_query};
 use super::token::{Kind, Token};
 use super::transaction;
 use crate::intent::Cause;
@@ -47,11 +47,30 @@ impl Grammar for Postgres {
         false
     }
 
+    fn cause<L: Lexer>(tokens: &mut Tokens<'_, L>, word: &str) -> Cause {
+        match word {
+            "insert" | "update" | "delete" | "merge" => Cause::Write,
+            "lock" => Cause::Lock,
+            "copy" => copy(tokens),
+            "begin" | "start" => Cause::TransactionBegin,
+            "commit" | "end" | "rollback" | "abort" => transaction::end(tokens),
+            "savepoint" | "release" => Cause::TransactionControl,
+            "prepare" => prepare(tokens),
+            // SHOW reads a setting of the session, as current_setting does
+            "set" | "reset" | "show" | "discard" | "deallocate" | "declare" | "fetch" | "move"
+            | "close" | "execute" | "load" | "listen" | "unlisten" => Cause::SessionState,
+            "create" => create(tokens),
+            "alter" | "analyse" | "analyze" | "call" | "checkpoint" | "cluster" | "comment"
+            | "do" | "drop" | "grant" | "import" | "notify" | "reassign" | "refresh"
+            | "reindex" | "revoke" | "security" | "truncate" | "vacuum" => Cause::Utility,
+            _ => Cause::NotUnderstood,
+        }
+    }
+
     fn head<L: Lexer>(tokens: &mut Tokens<'_, L>, first: Token) -> Result<Option<Head>, Finding> {
         match tokens.word(first) {
             Some(word) if word.as_str() == "explain" => explain(tokens).map(Some),
-            Some(word) => Err(Finding::new(cause(tokens, &word), first)),
-            None => Err(Finding::new(Cause::NotUnderstood, first)),
+            _ => Err(other::<Self, L>(tokens, first)),
         }
     }
 }
@@ -68,27 +87,6 @@ fn may_start_with_p(kind: Kind, name: &[u8]) -> bool {
         Kind::Word => matches!(name.first(), Some(b'p' | b'P')),
         Kind::Quoted => name.get(1) == Some(&b'p'),
         _ => true,
-    }
-}
-
-/// The cause of a statement that is no query, by its first word.
-fn cause<L: Lexer>(tokens: &mut Tokens<'_, L>, word: &Name) -> Cause {
-    match word.as_str() {
-        "insert" | "update" | "delete" | "merge" => Cause::Write,
-        "lock" => Cause::Lock,
-        "copy" => copy(tokens),
-        "begin" | "start" => Cause::TransactionBegin,
-        "commit" | "end" | "rollback" | "abort" => transaction::end(tokens),
-        "savepoint" | "release" => Cause::TransactionControl,
-        "prepare" => prepare(tokens),
-        // SHOW reads a setting of the session, as current_setting does
-        "set" | "reset" | "show" | "discard" | "deallocate" | "declare" | "fetch" | "move"
-        | "close" | "execute" | "load" | "listen" | "unlisten" => Cause::SessionState,
-        "create" => create(tokens),
-        "alter" | "analyse" | "analyze" | "call" | "checkpoint" | "cluster" | "comment" | "do"
-        | "drop" | "grant" | "import" | "notify" | "reassign" | "refresh" | "reindex"
-        | "revoke" | "security" | "truncate" | "vacuum" => Cause::Utility,
-        _ => Cause::NotUnderstood,
     }
 }
 
@@ -111,16 +109,7 @@ fn explain<L: Lexer>(tokens: &mut Tokens<'_, L>) -> Result<Head, Finding> {
             token = tokens.next();
         }
     }
-    if starts_query::<Postgres, L>(tokens, token) {
-        return Ok(Head {
-            first: token,
-            second: None,
-        });
-    }
-    let cause = tokens
-        .word(token)
-        .map_or(Cause::NotUnderstood, |word| cause(tokens, &word));
-    Err(Finding::new(cause, token))
+    explained::<Postgres, L>(tokens, token)
 }
 
 fn is_option(word: &Name) -> bool {

@@ -9,7 +9,7 @@ use super::grammar::{Finding, Grammar, Lexer};
 use super::keyword::Keyword;
 use super::keywords_sqlite::KEYWORDS;
 use super::names::Name;
-use super::statement::{Head, Tokens, starts_query};
+use super::statement::{Head, Tokens, explained, other};
 use super::token::{Kind, Token};
 use super::{pragma, transaction};
 use crate::intent::Cause;
@@ -56,30 +56,28 @@ impl Grammar for Sqlite {
         }
     }
 
+    fn cause<L: Lexer>(tokens: &mut Tokens<'_, L>, word: &str) -> Cause {
+        match word {
+            "insert" | "update" | "delete" | "replace" => Cause::Write,
+            // Outside a transaction SAVEPOINT opens one; the text does not show where it stands. The
+            // end is not guessed from RELEASE, which may leave an outer one open: a session that began
+            // with SAVEPOINT stays on the primary until COMMIT, ROLLBACK or its connection's end.
+            "begin" | "savepoint" => Cause::TransactionBegin,
+            "release" => Cause::TransactionControl,
+            "commit" | "end" | "rollback" => transaction::end(tokens),
+            "attach" | "detach" | "pragma" => Cause::SessionState,
+            "create" => create(tokens),
+            "alter" | "analyze" | "drop" | "reindex" | "vacuum" => Cause::Utility,
+            _ => Cause::NotUnderstood,
+        }
+    }
+
     fn head<L: Lexer>(tokens: &mut Tokens<'_, L>, first: Token) -> Result<Option<Head>, Finding> {
         match tokens.word(first).as_ref().map(Name::as_str) {
             Some("explain") => explain(tokens).map(Some),
             Some("pragma") => pragma::read(tokens, first).map(|()| None),
-            Some(word) => Err(Finding::new(cause(tokens, word), first)),
-            None => Err(Finding::new(Cause::NotUnderstood, first)),
+            _ => Err(other::<Self, L>(tokens, first)),
         }
-    }
-}
-
-/// The cause of a statement that is no query, by its first word.
-fn cause<L: Lexer>(tokens: &mut Tokens<'_, L>, word: &str) -> Cause {
-    match word {
-        "insert" | "update" | "delete" | "replace" => Cause::Write,
-        // Outside a transaction SAVEPOINT opens one; the text does not show where it stands. The
-        // end is not guessed from RELEASE, which may leave an outer one open: a session that began
-        // with SAVEPOINT stays on the primary until COMMIT, ROLLBACK or its connection's end.
-        "begin" | "savepoint" => Cause::TransactionBegin,
-        "release" => Cause::TransactionControl,
-        "commit" | "end" | "rollback" => transaction::end(tokens),
-        "attach" | "detach" | "pragma" => Cause::SessionState,
-        "create" => create(tokens),
-        "alter" | "analyze" | "drop" | "reindex" | "vacuum" => Cause::Utility,
-        _ => Cause::NotUnderstood,
     }
 }
 
@@ -92,17 +90,7 @@ fn explain<L: Lexer>(tokens: &mut Tokens<'_, L>) -> Result<Head, Finding> {
     {
         token = tokens.next();
     }
-    if starts_query::<Sqlite, L>(tokens, token) {
-        return Ok(Head {
-            first: token,
-            second: None,
-        });
-    }
-    let cause = match tokens.word(token) {
-        Some(word) => cause(tokens, word.as_str()),
-        None => Cause::NotUnderstood,
-    };
-    Err(Finding::new(cause, token))
+    explained::<Sqlite, L>(tokens, token)
 }
 
 /// Temporary objects belong to the connection.
