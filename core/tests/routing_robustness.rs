@@ -2,28 +2,19 @@
 
 mod cases;
 mod disguises;
+mod invariants;
 
-use orm_split_core::{Dialect, Intent, classify, explain, fingerprint};
+use invariants::DIALECTS;
+use orm_split_core::{Intent, classify, explain, fingerprint};
 use proptest::prelude::*;
 use rand::Rng;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const DIALECTS: [Dialect; 3] = [Dialect::Postgres, Dialect::Sqlite, Dialect::MySql];
-
 /// Everything public, on one text.
 fn exercise(sql: &str) {
     for dialect in DIALECTS {
-        let explained = explain(dialect, sql);
-        assert_eq!(explained.intent, classify(dialect, sql), "{sql}");
-        if let Some(range) = explained.decided_on {
-            assert!(sql.get(range).is_some(), "{sql}");
-        }
-        assert_eq!(
-            fingerprint(dialect, sql),
-            fingerprint(dialect, sql),
-            "{sql}"
-        );
+        invariants::check(dialect, sql);
     }
 }
 
