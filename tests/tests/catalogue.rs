@@ -1,14 +1,11 @@
-//! What only the server knows: the user's functions and views; and generated statements, executed on
-//! a standby by what they were taken for.
+//! What only the server knows: the user's functions and views.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use orm_split::sea_orm::{Cause, Intent, Role, SplitConnection, UserFunctions};
 use orm_split_tests::app;
 use orm_split_tests::kit::postgres::{Database, Delay, shared};
-use orm_split_tests::sql::{Generator, SCHEMA};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::time::Instant;
 
@@ -34,11 +31,11 @@ CREATE POLICY draws ON guarded FOR SELECT USING (draw() > 0);
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 ";
 
-async fn database(objects: &str) -> Result<Database> {
+async fn database() -> Result<Database> {
     let database = shared(Delay::None).await?.create_database().await?;
     let db = app::builder(&database).connect().await?;
-    db.execute_unprepared(objects).await?;
-    let last = "SELECT 1 WHERE to_regclass('word') IS NOT NULL OR to_regproc('writes') IS NOT NULL";
+    db.execute_unprepared(HIDDEN).await?;
+    let last = "SELECT 1 WHERE to_regclass('word') IS NOT NULL";
     app::wait_until_replicas_have(&db, last).await?;
     db.close().await?;
     Ok(database)
@@ -62,7 +59,7 @@ async fn number(db: &SplitConnection, sql: &str) -> Result<i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogue_tells_which_functions_and_views_read() -> Result<()> {
-    let database = database(HIDDEN).await?;
+    let database = database().await?;
     let db = app::builder(&database).connect().await?;
     eventually("the catalogue is read", || {
         db.status().user_functions.is_some()
@@ -106,7 +103,7 @@ async fn the_catalogue_tells_which_functions_and_views_read() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_reads_is_offloaded_and_one_that_lies_is_remembered() -> Result<()> {
-    let database = database(HIDDEN).await?;
+    let database = database().await?;
     let db = app::builder(&database).connect().await?;
     eventually("the catalogue is read", || {
         db.status().user_functions.is_some()
@@ -135,7 +132,7 @@ async fn a_function_that_reads_is_offloaded_and_one_that_lies_is_remembered() ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_function_is_known_after_its_statement_and_only_as_the_user_allows() -> Result<()> {
-    let database = database(HIDDEN).await?;
+    let database = database().await?;
     let builder = || app::builder(&database).catalogue_refresh(Duration::from_secs(3_600));
     let db = builder().connect().await?;
     let strict = builder()
@@ -159,66 +156,6 @@ async fn a_new_function_is_known_after_its_statement_and_only_as_the_user_allows
     strict.close().await?;
     db.close().await?;
     Ok(())
-}
-
-/// How many generated statements are sent to a standby.
-fn how_many() -> u32 {
-    let given = std::env::var("ORM_SPLIT_STATEMENTS").ok();
-    given.and_then(|given| given.parse().ok()).unwrap_or(3_000)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_standby_refuses_what_is_called_a_read() -> Result<()> {
-    let database = database(SCHEMA).await?;
-    let db = app::builder(&database).connect().await?;
-    eventually("the catalogue is read", || {
-        db.status().user_functions.is_some()
-    })
-    .await?;
-    let url = database.replica_urls().first().context("a replica")?;
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
-    let driven = connection_task(connection);
-    client.batch_execute("SET statement_timeout = '2s'").await?;
-    let mut generator = Generator::new(7).without_parameters().with_user_functions();
-    let (mut ran, mut reads) = (0_u32, 0_u32);
-    let mut refused: BTreeMap<String, (u32, String)> = BTreeMap::new();
-    for _ in 0..how_many() {
-        let sql = generator.statement();
-        if db.explain(&sql).intent != Intent::Read {
-            continue;
-        }
-        reads += 1;
-        match client.simple_query(&sql).await {
-            Ok(_) => ran += 1,
-            Err(error) => {
-                let code = error.code().context("a server's answer")?.code().to_owned();
-                let seen = refused
-                    .entry(code)
-                    .or_insert_with(|| (0, format!("{error:?}: {sql}")));
-                seen.0 += 1;
-            }
-        }
-    }
-    println!("{reads} reads, {ran} ran, errors by code: {refused:#?}");
-    for code in ["25006", "0A000", "55000"] {
-        ensure!(!refused.contains_key(code), "{:?}", refused.get(code));
-    }
-    ensure!(ran * 10 > reads * 9, "most of them run: {ran} of {reads}");
-    drop(client);
-    driven.await?;
-    db.close().await?;
-    Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "ends with its client")]
-fn connection_task<S, T>(
-    connection: tokio_postgres::Connection<S, T>,
-) -> tokio::task::JoinHandle<()>
-where
-    tokio_postgres::Connection<S, T>:
-        Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
-{
-    tokio::spawn(async move { drop(connection.await) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
