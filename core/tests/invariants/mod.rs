@@ -22,15 +22,17 @@ pub fn check(dialect: Dialect, sql: &str) {
     assert_eq!(nothing_known, intent, "{dialect:?} {sql:?}");
     for behind in NOTHING {
         let longer = format!("{sql}{behind}");
-        let is_read = classify(dialect, &longer) == Intent::Read;
-        // what was open may be closed by what follows
-        let was_open = intent == Intent::Primary(Cause::NotUnderstood) && behind.contains("*/");
-        assert!(
-            is_read == (intent == Intent::Read) || was_open,
-            "{dialect:?} {sql:?} {longer:?}"
-        );
+        if classify(dialect, &longer) != Intent::Read {
+            // also of a read: where a setting decides which quotes match, this may have closed a
+            // comment that was open under one of its values
+            continue;
+        }
         if intent == Intent::Read {
             assert_eq!(number, fingerprint(dialect, &longer), "{dialect:?} {sql:?}");
+        } else {
+            // what was open may be closed by what follows
+            let was_open = intent == Intent::Primary(Cause::NotUnderstood) && behind.contains("*/");
+            assert!(was_open, "{dialect:?} {sql:?} {longer:?}");
         }
     }
     // on a line of its own nothing but a quote or comment can hide it, and those never end
