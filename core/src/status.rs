@@ -37,7 +37,8 @@ pub struct Status {
     pub epoch: u64,
     /// Sessions whose writes are remembered.
     pub sessions: usize,
-    /// Statements that a replica refused as writes and that now go to the primary.
+    /// Statements that a replica refused as writes and that now go to the primary: the newest 1,024,
+    /// each whatever its values.
     pub misroutes: usize,
     /// Functions of the user's that are known from the primary's catalogue; `None` before it was
     /// read, and where the back end has none to read.
