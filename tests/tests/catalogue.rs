@@ -158,6 +158,71 @@ async fn a_new_function_is_known_after_its_statement_and_only_as_the_user_allows
     Ok(())
 }
 
+/// Declared VOLATILE, and taken for reads after a look at each: they change nothing on the server.
+const VOLATILE_READS: [&str; 21] = [
+    "array_sample",
+    "array_shuffle",
+    "clock_timestamp",
+    "gen_random_uuid",
+    "lo_get",
+    "pg_database_size",
+    "pg_indexes_size",
+    "pg_partition_ancestors",
+    "pg_partition_tree",
+    "pg_relation_size",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "pg_table_size",
+    "pg_tablespace_size",
+    "pg_total_relation_size",
+    "random",
+    "random_normal",
+    "timeofday",
+    "uuidv4",
+    "uuidv7",
+];
+
+/// What `scripts/list-read-functions` prints of a server: its built-in functions, each with the worst
+/// volatility of its overloads.
+async fn listed(url: &str) -> Result<Vec<(String, char)>> {
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scripts/list-read-functions"
+    );
+    let command = tokio::process::Command::new(script).arg(url).output();
+    let output = command.await?;
+    let complained = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{complained}");
+    let said = String::from_utf8(output.stdout)?;
+    let parsed = said.lines().map(|line| {
+        let (name, volatility) = line.split_once(' ')?;
+        Some((name.to_owned(), volatility.chars().next()?))
+    });
+    parsed.collect::<Option<_>>().context("two columns")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_declares_volatile_is_no_read_unless_it_was_looked_at() -> Result<()> {
+    let database = shared(Delay::None).await?.create_database().await?;
+    let db = app::builder(&database).connect().await?;
+    let (mut reads, mut volatile) = (0, Vec::new());
+    for (name, volatility) in listed(database.primary_url()).await? {
+        if db.explain(&format!("SELECT \"{name}\"()")).intent != Intent::Read {
+            continue;
+        }
+        reads += 1;
+        if volatility == 'v' && !VOLATILE_READS.contains(&name.as_str()) {
+            volatile.push(name);
+        }
+    }
+    println!("{reads} functions of this server are reads");
+    ensure!(volatile.is_empty(), "{volatile:?}");
+    ensure!(reads > 400, "{reads}");
+    db.close().await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comment_hint_counts_only_where_it_is_switched_on() -> Result<()> {
     let database = shared(Delay::None).await?.create_database().await?;
