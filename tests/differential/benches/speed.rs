@@ -1,4 +1,6 @@
-//! What it takes to look at a statement: ours against two parsers, in one run.
+//! What it takes to look at a statement: ours against other people's parsers, in one run.
+//!
+//!     cargo bench --manifest-path tests/differential/Cargo.toml --features pg_query
 //!
 //! Prints nanoseconds (the median of many batches) and, where valgrind is installed, instructions
 //! (counted, so the same on a busy machine) for statements of 50 to 20,000 characters.
@@ -22,12 +24,16 @@ const LENGTHS: [usize; 4] = [50, 200, 2_000, 20_000];
 /// A way to look at a statement, by name.
 type Way = (&'static str, fn(&str));
 
-const WAYS: [Way; 3] = [
+const WAYS: &[Way] = &[
     ("classify", |sql| {
         black_box(classify(Dialect::Postgres, black_box(sql)));
     }),
     ("pg_raw_parse", |sql| {
         black_box(pg_raw_parse::parse(black_box(sql)).unwrap());
+    }),
+    #[cfg(feature = "pg_query")]
+    ("pg_query", |sql| {
+        black_box(pg_query::parse(black_box(sql), 0).unwrap());
     }),
     ("sqlparser", |sql| {
         black_box(Parser::parse_sql(&PostgreSqlDialect {}, black_box(sql)).unwrap());
@@ -96,7 +102,7 @@ fn main() {
     for length in LENGTHS {
         let sql = statement(length);
         let ours = nanoseconds(WAYS[0].1, &sql);
-        for (way, (name, look)) in WAYS.into_iter().enumerate() {
+        for (way, &(name, look)) in WAYS.iter().enumerate() {
             let taken = if way == 0 {
                 ours
             } else {
