@@ -117,6 +117,7 @@ impl<'a, S: Statement> Run<'a, S> {
                 Err(Ended::NotFresh) => self.request.fell_behind |= route::bit_of(node.id),
                 Err(Ended::Failed(failure)) => forced = self.next(&node, failure)?,
             }
+            self.request.now = self.shared.clock.now();
         }
     }
 
@@ -326,7 +327,8 @@ impl Shared {
                 .misroutes
                 .contains(|| crate::fingerprint(self.dialect, sql));
         let (consistency, max_staleness) = asks.concern.here().settled(&self.options);
-        let floor = self.floor(consistency, asks.session, self.clock.now());
+        let now = self.clock.now();
+        let floor = self.floor(consistency, asks.session, now);
         let read_last = floor.reads.iter().flatten().map(Reads::node);
         let prefers = asks.prefers.into_iter().chain(read_last);
         Request {
@@ -337,6 +339,7 @@ impl Shared {
             max_staleness,
             prefers: prefers.map(route::bit_of).fold(0, |all, bit| all | bit),
             floor,
+            now,
             tried: 0,
             fell_behind: 0,
             misrouted,
@@ -397,7 +400,7 @@ impl Shared {
 
     /// Routes once, and asks for faster sampling if a floor kept the read off the replicas.
     pub(crate) fn route(&self, request: &Request) -> Decision<'_> {
-        let now = self.clock.now();
+        let now = request.now;
         let mut rng = rand::rng();
         let policy = self.policy.as_ref();
         let decision = route::route(

@@ -129,6 +129,8 @@ pub(crate) struct Request {
     /// The bit of the replica that a connection is at hand to.
     pub(crate) prefers: u64,
     pub(crate) floor: Floor,
+    /// When the floor was looked up, or the last attempt failed.
+    pub(crate) now: Moment,
     /// Replicas that have failed this statement already, as bits by index among the replicas.
     pub(crate) tried: u64,
     /// Replicas that were no longer fresh enough once a connection was there.
