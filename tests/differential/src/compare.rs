@@ -103,7 +103,7 @@ impl fmt::Display for Comparison {
         for (why, sql) in self.unsafe_ones.iter().take(20) {
             writeln!(f, "  UNSAFE ({why}): {sql:?}")?;
         }
-        for (kind, (count, sql)) in self.misses.iter().take(40) {
+        for (kind, (count, sql)) in &self.misses {
             writeln!(f, "  miss, {count} x {kind}: {sql:.300?}")?;
         }
         Ok(())
