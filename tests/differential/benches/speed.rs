@@ -2,11 +2,15 @@
 //!
 //!     cargo bench --manifest-path tests/differential/Cargo.toml --features pg_query
 //!
+//! With `-- --gate` it only counts instructions at 200 characters, and fails if another parser takes
+//! less than so many times of ours: see [`TIMES`].
+//!
 //! Prints nanoseconds (the median of many batches) and, where valgrind is installed, instructions
 //! (counted, so the same on a busy machine) for statements of 50 to 20,000 characters.
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::disallowed_types,
     missing_docs,
     reason = "a benchmark that cannot measure fails; nothing here runs in virtual time"
@@ -39,6 +43,9 @@ const WAYS: &[Way] = &[
         black_box(Parser::parse_sql(&PostgreSqlDialect {}, black_box(sql)).unwrap());
     }),
 ];
+
+/// How many times our instructions each of the others takes at least, at 200 characters.
+const TIMES: [(&str, u64); 3] = [("pg_raw_parse", 10), ("pg_query", 50), ("sqlparser", 50)];
 
 /// What an ORM writes, of about this many characters.
 fn statement(length: usize) -> String {
@@ -84,6 +91,18 @@ fn instructions(way: usize, length: usize) -> Option<u64> {
     Some((run(20)? - run(10)?) / 10)
 }
 
+/// Fails unless each of the others takes [`TIMES`] as many instructions.
+fn gate() {
+    let counted = |way| instructions(way, 200).expect("valgrind counts");
+    let ours = counted(0);
+    for (way, &(name, _)) in WAYS.iter().enumerate().skip(1) {
+        let taken = counted(way);
+        println!("{name}: {taken} instructions, ours {ours}");
+        let times = TIMES.iter().find(|(other, _)| *other == name);
+        assert!(times.is_some_and(|(_, times)| taken >= ours * times));
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--count") {
@@ -93,6 +112,10 @@ fn main() {
             .collect();
         let sql = statement(numbers[1]);
         (0..numbers[2]).for_each(|_| WAYS[numbers[0]].1(&sql));
+        return;
+    }
+    if arguments.iter().any(|argument| argument == "--gate") {
+        gate();
         return;
     }
     println!(
