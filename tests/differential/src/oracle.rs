@@ -1,5 +1,6 @@
 //! What a statement is, by PostgreSQL's own parser.
 
+use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{FuncCall, SQLValueFunction, SelectStmt};
 use pg_raw_parse::walk::{Recurse, walk_manual};
 use pg_raw_parse::{Node, raw};
@@ -79,7 +80,23 @@ fn forbids(node: Node<'_>) -> Option<String> {
             .schemaname()
             .is_some_and(|schema| schema.starts_with("pg_temp"))
             .then(|| "temporary table".to_owned()),
+        Node::RangeTableSample(sample) => {
+            let names: Vec<&str> = sample.method().iter().filter_map(Node::as_str).collect();
+            let is_builtin = matches!(names.as_slice(), ["bernoulli" | "system"]);
+            (!is_builtin).then(|| format!("samples by {}", names.join(".")))
+        }
+        Node::A_Expr(expression) => forbids_operator(expression.name()),
+        Node::SortBy(by) => forbids_operator(by.use_op()),
         _ => None,
+    }
+}
+
+/// One that is written with the name of a schema may be anybody's.
+fn forbids_operator(name: &NodeList) -> Option<String> {
+    let names: Vec<&str> = name.iter().filter_map(Node::as_str).collect();
+    match names.as_slice() {
+        [] | [_] | ["pg_catalog", _] => None,
+        names => Some(format!("uses the operator {}", names.join("."))),
     }
 }
 
