@@ -4,11 +4,19 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
-use orm_split::sea_orm::{Role, SplitBuilder, SplitConnection};
-use sea_orm::{ConnectionTrait, Statement};
+use orm_split::sea_orm::{
+    Role, Route, SplitBuilder, SplitConnection, SplitError, Status, split_error,
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectOptions, ConnectionTrait, DbErr, EntityTrait,
+    Statement, StreamTrait,
+};
+use tokio::time::Instant;
 
+use crate::application::{Application, Settings, Way};
 use crate::kit::postgres::{Cluster, Database, Delay, shared};
 
 /// Rising integers by key.
@@ -42,7 +50,7 @@ pub mod counter {
 ///
 /// Boxed here: starting servers nests deeper than what is under test, and one suite bounds how deep that
 /// nests.
-pub fn empty_database(delay: Delay) -> BoxFuture<'static, anyhow::Result<Database>> {
+pub fn empty_database(delay: Delay) -> BoxFuture<'static, Result<Database>> {
     async move { shared(delay).await?.create_database().await }.boxed()
 }
 
@@ -59,7 +67,7 @@ pub fn builder(database: &Database) -> SplitBuilder {
 ///
 /// # Errors
 /// The primary refuses, or a replica does not catch up within 10 s.
-pub async fn create_counters(db: &SplitConnection, keys: i32) -> anyhow::Result<()> {
+pub async fn create_counters(db: &SplitConnection, keys: i32) -> Result<()> {
     db.execute_unprepared("CREATE TABLE counter (id int PRIMARY KEY, value bigint NOT NULL)")
         .await?;
     let fill = format!("INSERT INTO counter SELECT n, 0 FROM generate_series(0, {keys}) n");
@@ -73,7 +81,7 @@ pub async fn create_counters(db: &SplitConnection, keys: i32) -> anyhow::Result<
 ///
 /// # Errors
 /// They do not within 10 s.
-pub async fn wait_until_replicas_serve(db: &SplitConnection) -> anyhow::Result<()> {
+pub async fn wait_until_replicas_serve(db: &SplitConnection) -> Result<()> {
     let probe = async {
         while db.explain("SELECT 1").role == Role::Primary {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -87,7 +95,7 @@ pub async fn wait_until_replicas_serve(db: &SplitConnection) -> anyhow::Result<(
 ///
 /// # Errors
 /// It does not within 10 s.
-pub async fn wait_until_replicas_have(db: &SplitConnection, query: &str) -> anyhow::Result<()> {
+pub async fn wait_until_replicas_have(db: &SplitConnection, query: &str) -> Result<()> {
     let has_row = async {
         // every replica in turn: ties are broken at random
         for _ in 0..20 {
@@ -106,7 +114,7 @@ pub async fn wait_until_replicas_have(db: &SplitConnection, query: &str) -> anyh
 ///
 /// # Errors
 /// The primary refuses, or a replica does not catch up.
-pub async fn create_settings(cluster: &Cluster, database: &Database) -> anyhow::Result<()> {
+pub async fn create_settings(cluster: &Cluster, database: &Database) -> Result<()> {
     let primary = cluster.primary();
     let sql = "CREATE VIEW settings AS SELECT name, current_setting(name, true) AS value \
                FROM unnest('{app.hooked,search_path,default_transaction_read_only}'::text[]) name";
@@ -119,4 +127,90 @@ pub async fn create_settings(cluster: &Cluster, database: &Database) -> anyhow::
         replica.wait_caught_up(primary).await?;
     }
     Ok(())
+}
+
+impl Application for SplitConnection {
+    type Refused = DbErr;
+
+    async fn connect(settings: &Settings) -> Result<Self, DbErr> {
+        let mut primary = ConnectOptions::new(&settings.primary);
+        primary.acquire_timeout(settings.primary_wait);
+        let replicas = settings.replicas.iter();
+        let builder = replicas.fold(Self::builder().primary(primary), |builder, url| {
+            builder.replica(url.as_str())
+        });
+        builder
+            .consistency(settings.consistency)
+            .max_staleness(settings.max_staleness)
+            .probe_deadline(settings.probe_deadline)
+            .sample_intervals(settings.sample_slow, Duration::from_millis(5))
+            .connect()
+            .await
+    }
+
+    fn ours(refused: &DbErr) -> Option<&SplitError> {
+        split_error(refused)
+    }
+
+    fn belongs(_: Way, role: Role) -> Role {
+        role
+    }
+
+    async fn send(&self, way: Way, sql: &str) -> Result<()> {
+        let statement = Statement::from_string(self.get_database_backend(), sql);
+        match way {
+            Way::Execute => drop(self.execute_raw(statement).await?),
+            Way::QueryOne => drop(self.query_one_raw(statement).await?),
+            Way::QueryAll => drop(self.query_all_raw(statement).await?),
+            Way::Stream => {
+                let mut rows = self.stream_raw(statement).await?;
+                while let Some(row) = rows.next().await {
+                    row?;
+                }
+            }
+            Way::Script => drop(self.execute_unprepared(sql).await?),
+        }
+        Ok(())
+    }
+
+    async fn create_counters(&self, keys: i32) -> Result<()> {
+        create_counters(self, keys).await
+    }
+
+    async fn read(&self, id: i32) -> Result<i64> {
+        let found = counter::Entity::find_by_id(id).one(self).await?;
+        Ok(found.context("no such counter")?.value)
+    }
+
+    async fn write(&self, id: i32, value: i64) -> Result<()> {
+        let model = counter::ActiveModel {
+            id: Set(id),
+            value: Set(value),
+        };
+        model.update(self).await?;
+        Ok(())
+    }
+
+    async fn read_until(&self, end: Instant) -> (u32, Vec<String>) {
+        let (mut reads, mut failures) = (0, Vec::new());
+        while Instant::now() < end {
+            reads += 1;
+            if let Err(error) = self.read(1).await {
+                failures.push(format!("{error:#}"));
+            }
+        }
+        (reads, failures)
+    }
+
+    fn status(&self) -> Status {
+        Self::status(self)
+    }
+
+    fn explain(&self, sql: &str) -> Route {
+        Self::explain(self, sql)
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(self.close_by_ref().await?)
+    }
 }

@@ -5,15 +5,28 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, QueryableByName};
+use diesel::prelude::*;
+use diesel::row::NamedRow;
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use orm_split::diesel::{Role, SplitBuilder, SplitConnection, SplitPool};
+use futures_util::StreamExt;
+use orm_split::diesel::{
+    PoolOptions, Role, Route, SplitBuilder, SplitConnection, SplitError, SplitPool, Status,
+};
+use tokio::time::Instant;
 
+use crate::application::{Application, Ran, Settings, Way};
 use crate::kit::postgres::Database;
 
 /// A pool of the application.
 pub type Pool = SplitPool<AsyncPgConnection>;
 /// A connection of the application.
 pub type Conn = SplitConnection<AsyncPgConnection>;
+
+/// A pool over an SQLite file.
+pub type FilePool = SplitPool<SyncConnectionWrapper<SqliteConnection>>;
 
 /// What `diesel print-schema` would write.
 #[allow(missing_docs, clippy::exhaustive_structs, reason = "as generated")]
@@ -119,14 +132,140 @@ pub async fn where_it_ran<T>(
 ) -> Result<(T, Option<Role>)> {
     let before = pool.status();
     let outcome = sent.await;
-    let after = pool.status();
-    let on_primary = after.served_by_primary() - before.served_by_primary();
-    let on_replicas = after.served_by_replicas() - before.served_by_replicas();
-    let role = match (on_primary, on_replicas) {
-        (0, 0) => None,
-        (1.., 0) => Some(Role::Primary),
-        (0, 1..) => Some(Role::Replica),
-        (1.., 1..) => anyhow::bail!("on both: {on_primary} and {on_replicas}"),
+    let ran = Ran::between(&before, &pool.status());
+    anyhow::ensure!(
+        ran.on_primary == 0 || ran.on_replicas == 0,
+        "on both: {ran:?}"
+    );
+    Ok((outcome, ran.first_role()))
+}
+
+/// A row of which nobody looks at the columns.
+#[derive(Debug)]
+struct Anything;
+
+impl<DB: Backend> QueryableByName<DB> for Anything {
+    fn build<'a>(_: &impl NamedRow<'a, DB>) -> deserialize::Result<Self> {
+        Ok(Self)
+    }
+}
+
+/// How many reads a handle serves before the next one is taken.
+const READS_PER_HANDLE: u32 = 20;
+
+/// The same text for each back end, but no generic function: Diesel's bounds would outgrow it.
+macro_rules! application {
+    ($pool:ty, $create_counters:expr) => {
+        impl Application for $pool {
+            type Refused = SplitError;
+
+            async fn connect(settings: &Settings) -> Result<Self, SplitError> {
+                let mut of_primary = PoolOptions::default();
+                of_primary.wait = Some(settings.primary_wait);
+                let builder = Self::builder()
+                    .primary(&settings.primary)
+                    .primary_options(of_primary);
+                let replicas = settings.replicas.iter();
+                let builder = replicas.fold(builder, |builder, url| builder.replica(url));
+                builder
+                    .consistency(settings.consistency)
+                    .max_staleness(settings.max_staleness)
+                    .probe_deadline(settings.probe_deadline)
+                    .sample_intervals(settings.sample_slow, Duration::from_millis(5))
+                    .build()
+                    .await
+            }
+
+            fn ours(refused: &SplitError) -> Option<&SplitError> {
+                Some(refused)
+            }
+
+            fn belongs(way: Way, role: Role) -> Role {
+                match way {
+                    Way::Script => Role::Primary,
+                    Way::Execute | Way::QueryOne | Way::QueryAll | Way::Stream => role,
+                }
+            }
+
+            async fn send(&self, way: Way, sql: &str) -> Result<()> {
+                let conn = &mut self.get().await?;
+                let query = diesel::sql_query(sql);
+                match way {
+                    Way::Execute => drop(query.execute(conn).await?),
+                    Way::QueryOne => drop(query.get_result::<Anything>(conn).await?),
+                    Way::QueryAll => drop(query.load::<Anything>(conn).await?),
+                    Way::Stream => {
+                        let mut rows = query.load_stream::<Anything>(conn).await?;
+                        while let Some(row) = rows.next().await {
+                            row?;
+                        }
+                    }
+                    Way::Script => conn.batch_execute(sql).await?,
+                }
+                Ok(())
+            }
+
+            async fn create_counters(&self, keys: i32) -> Result<()> {
+                $create_counters(self, keys).await
+            }
+
+            async fn read(&self, id: i32) -> Result<i64> {
+                let conn = &mut self.get().await?;
+                let row = schema::counter::table.find(id);
+                Ok(row.select(schema::counter::value).first(conn).await?)
+            }
+
+            async fn write(&self, id: i32, value: i64) -> Result<()> {
+                let conn = &mut self.get().await?;
+                let row = diesel::update(schema::counter::table.find(id));
+                let written = row.set(schema::counter::value.eq(value)).execute(conn);
+                anyhow::ensure!(written.await? == 1, "no such counter");
+                Ok(())
+            }
+
+            async fn read_until(&self, end: Instant) -> (u32, Vec<String>) {
+                let (mut reads, mut failures) = (0, Vec::new());
+                while Instant::now() < end {
+                    let mut conn = match self.get().await {
+                        Ok(conn) => conn,
+                        Err(error) => return (reads, vec![error.to_string()]),
+                    };
+                    for _ in 0..READS_PER_HANDLE {
+                        reads += 1;
+                        let row = schema::counter::table.find(1);
+                        if let Err(error) = row.first::<Counter>(&mut conn).await {
+                            failures.push(error.to_string());
+                        }
+                    }
+                }
+                (reads, failures)
+            }
+
+            fn status(&self) -> Status {
+                Self::status(self)
+            }
+
+            fn explain(&self, sql: &str) -> Route {
+                Self::explain(self, sql)
+            }
+
+            async fn close(&self) -> Result<()> {
+                Self::close(self).await;
+                Ok(())
+            }
+        }
     };
-    Ok((outcome, role))
+}
+
+application!(Pool, create_counters);
+application!(FilePool, create_counters_in_file);
+
+async fn create_counters_in_file(pool: &FilePool, keys: i32) -> Result<()> {
+    let script = format!(
+        "PRAGMA journal_mode = WAL; \
+         CREATE TABLE counter (id integer PRIMARY KEY, value bigint NOT NULL); \
+         WITH RECURSIVE n(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM n WHERE id < {keys}) \
+         INSERT INTO counter SELECT id, 0 FROM n"
+    );
+    Ok(pool.get().await?.batch_execute(&script).await?)
 }

@@ -3,10 +3,14 @@
 #[cfg(feature = "suites")]
 pub mod app;
 #[cfg(feature = "suites")]
+pub mod application;
+#[cfg(feature = "suites")]
 pub mod cases;
 #[cfg(feature = "suites")]
 pub mod diesel_app;
 pub mod kit;
 mod record;
+#[cfg(feature = "suites")]
+pub mod sent_cases;
 #[cfg(feature = "suites")]
 pub mod sql;

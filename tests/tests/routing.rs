@@ -1,53 +1,48 @@
-//! Every row of the shared cases, sent to real servers in every way in which an application sends
-//! text, and the statements that SeaORM's builders make.
+//! Every row of the shared cases, sent to real servers through both ORMs in every way in which an
+//! application sends text, and the statements that SeaORM's builders make.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures_util::StreamExt;
+use futures_util::future::try_join;
 use orm_split::sea_orm::{Consistency, Role, SplitConnection};
 use orm_split_tests::app::{self, counter};
-use orm_split_tests::cases::{self, Case};
+use orm_split_tests::application::{Application, Ran, Settings, Way};
+use orm_split_tests::cases;
+use orm_split_tests::diesel_app::{FilePool, Pool};
 use orm_split_tests::kit::postgres::{Delay, shared};
+use orm_split_tests::sent_cases::{agree, send_all};
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectOptions, ConnectionTrait, DbErr,
-    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, StreamTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectOptions, ConnectionTrait, EntityTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 use tokio::time::timeout;
 
 /// A session that has a table of counters, and whose reads go to replicas whatever it wrote.
-async fn postgres() -> Result<SplitConnection> {
+async fn postgres<A: Application>() -> Result<A> {
     let database = shared(Delay::None).await?.create_database().await?;
-    let mut primary = ConnectOptions::new(database.primary_url());
     // cases lock, sleep and wait; where they ran is all that counts
-    primary.statement_timeout(Duration::from_millis(300));
-    let replicas = database.replica_urls().iter();
-    let builder = replicas.fold(
-        SplitConnection::builder().primary(primary),
-        |builder, url| {
-            let mut replica = ConnectOptions::new(url);
-            replica.statement_timeout(Duration::from_millis(300));
-            builder.replica(replica)
-        },
-    );
-    let db = builder.consistency(Consistency::Eventual).connect().await?;
-    app::create_counters(&db, 10).await?;
-    Ok(db)
+    let impatient = |url: &String| format!("{url}?options=-c%20statement_timeout%3D300");
+    let replicas: Vec<_> = database.replica_urls().iter().map(impatient).collect();
+    let primary = impatient(&database.primary_url().to_owned());
+    let mut settings = Settings::new(primary, &replicas);
+    settings.consistency = Consistency::Eventual;
+    let app = A::connect(&settings).await?;
+    app.create_counters(10).await?;
+    Ok(app)
 }
 
-async fn sqlite(folder: &std::path::Path) -> Result<SplitConnection> {
-    let file = folder.join("cases.sqlite");
-    let url = |mode: &str| format!("sqlite://{}?mode={mode}", file.display());
-    let db = SplitConnection::builder()
-        .primary(url("rwc"))
-        .replica(url("ro"))
-        .consistency(Consistency::Eventual)
-        .connect()
-        .await?;
-    db.execute_unprepared("CREATE TABLE t (id integer PRIMARY KEY, a text)")
-        .await?;
-    Ok(db)
+async fn sqlite<A: Application>(primary: String, replica: String) -> Result<A> {
+    let mut settings = Settings::new(primary, &[replica]);
+    settings.consistency = Consistency::Eventual;
+    let app = A::connect(&settings).await?;
+    app.send(
+        Way::Script,
+        "CREATE TABLE t (id integer PRIMARY KEY, a text)",
+    )
+    .await?;
+    Ok(app)
 }
 
 /// The role to which a statement was sent first; `None` if it was sent nowhere.
@@ -57,100 +52,44 @@ async fn where_it_ran<T>(
 ) -> Result<Option<Role>> {
     let before = db.status();
     drop(timeout(Duration::from_secs(5), sent).await);
-    let after = db.status();
-    let on_primary = after.served_by_primary() - before.served_by_primary();
-    let on_replicas = after.served_by_replicas() - before.served_by_replicas();
-    match (on_primary, on_replicas) {
-        (0, 0) => Ok(None),
-        (1.., 0) => Ok(Some(Role::Primary)),
-        // what a replica's schema is too old for runs on the primary next; never the other way round
-        (_, 1..) => Ok(Some(Role::Replica)),
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    Execute,
-    QueryOne,
-    QueryAll,
-    Stream,
-    Unprepared,
-}
-
-const WAYS: [Way; 5] = [
-    Way::Execute,
-    Way::QueryOne,
-    Way::QueryAll,
-    Way::Stream,
-    Way::Unprepared,
-];
-
-async fn send(db: &SplitConnection, way: Way, sql: &str) -> Result<(), DbErr> {
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    match way {
-        Way::Execute => db.execute_raw(statement).await.map(drop),
-        Way::QueryOne => db.query_one_raw(statement).await.map(drop),
-        Way::QueryAll => db.query_all_raw(statement).await.map(drop),
-        Way::Stream => {
-            let mut rows = db.stream_raw(statement).await?;
-            while let Some(row) = rows.next().await {
-                row?;
-            }
-            Ok(())
-        }
-        Way::Unprepared => db.execute_unprepared(sql).await.map(drop),
-    }
-}
-
-/// Sends each case in each way, in a session of its own.
-#[expect(clippy::disallowed_methods, reason = "a task is what has a session")]
-async fn check(db: &SplitConnection, cases: Vec<Case>) -> Result<usize> {
-    let mut checked = 0;
-    for case in cases {
-        for way in WAYS {
-            let (db, case) = (db.clone(), case.clone());
-            let in_a_task = tokio::spawn(async move {
-                let ran = where_it_ran(&db, send(&db, way, &case.sql)).await;
-                let ran =
-                    ran.with_context(|| format!("line {}, {way:?}: {}", case.line, case.sql))?;
-                anyhow::Ok((case, ran))
-            });
-            let (case, ran) = in_a_task.await??;
-            // a replica that refused it may pass it on, but only what was called a read gets there
-            ensure!(
-                ran == Some(case.role),
-                "line {}, {way:?}: {} ran on {ran:?}",
-                case.line,
-                case.sql
-            );
-            checked += 1;
-        }
-    }
-    Ok(checked)
+    Ok(Ran::between(&before, &db.status()).first_role())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_postgres_case_runs_where_it_has_to_in_every_way_of_sending_it() -> Result<()> {
-    let db = postgres().await?;
-    let checked = check(&db, cases::postgres()?).await?;
-    println!("{checked} statements sent");
-    db.close().await?;
+    let cases = cases::postgres()?;
+    let (sea_orm, diesel) = (
+        postgres::<SplitConnection>().await?,
+        postgres::<Pool>().await?,
+    );
+    let both = try_join(send_all(&sea_orm, &cases), send_all(&diesel, &cases));
+    let (by_sea_orm, by_diesel) = both.await?;
+    agree::<SplitConnection, Pool>(&by_sea_orm, &by_diesel)?;
+    println!("{} statements sent through each", by_sea_orm.len());
+    sea_orm.close().await?;
+    diesel.close().await;
+    // rows name a file, which the primaries have made in the process's folder
+    drop(std::fs::remove_file("x"));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sqlite_case_runs_where_it_has_to_in_every_way_of_sending_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let db = sqlite(folder.path()).await?;
     // sqlx's SQLite driver never answers to a text with a NUL byte
-    let sendable = cases::sqlite()?
-        .into_iter()
-        .filter(|case| !case.sql.contains('\0'));
-    let checked = check(&db, sendable.collect()).await?;
-    println!("{checked} statements sent");
-    db.close().await?;
-    // rows name a file, which the primary has made in the process's folder
-    drop(std::fs::remove_file("x"));
+    let sendable = cases::sqlite()?.into_iter();
+    let cases: Vec<_> = sendable.filter(|case| !case.sql.contains('\0')).collect();
+    let file = folder.path().join("sea_orm.sqlite");
+    let url = |mode: &str| format!("sqlite://{}?mode={mode}", file.display());
+    let sea_orm = sqlite::<SplitConnection>(url("rwc"), url("ro")).await?;
+    let file = folder.path().join("diesel.sqlite").display().to_string();
+    let diesel = sqlite::<FilePool>(file.clone(), file).await?;
+    let both = try_join(send_all(&sea_orm, &cases), send_all(&diesel, &cases));
+    let (by_sea_orm, by_diesel) = both.await?;
+    agree::<SplitConnection, FilePool>(&by_sea_orm, &by_diesel)?;
+    println!("{} statements sent through each", by_sea_orm.len());
+    sea_orm.close().await?;
+    diesel.close().await;
     Ok(())
 }
 
@@ -166,7 +105,7 @@ macro_rules! runs_on {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_builders_make_runs_where_it_has_to() -> Result<()> {
     use counter::{ActiveModel, Column, Entity};
-    let db = &postgres().await?;
+    let db = &postgres::<SplitConnection>().await?;
     let model = |id: i32| ActiveModel {
         id: Set(id),
         value: Set(0),
@@ -226,7 +165,7 @@ async fn what_builders_make_runs_where_it_has_to() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_text_cannot_show_is_run_once_on_the_primary_and_remembered() -> Result<()> {
-    let db = postgres().await?;
+    let db = postgres::<SplitConnection>().await?;
     db.execute_unprepared("CREATE SEQUENCE s").await?;
     db.execute_unprepared("CREATE VIEW hidden AS SELECT nextval('s') AS n")
         .await?;
@@ -249,7 +188,7 @@ async fn a_write_that_text_cannot_show_is_run_once_on_the_primary_and_remembered
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_advisory_lock_is_granted_to_one_session_only() -> Result<()> {
-    let db = postgres().await?;
+    let db = postgres::<SplitConnection>().await?;
     let lock = |db: SplitConnection| async move {
         let sql = "SELECT pg_try_advisory_lock(42) AS granted";
         let statement = Statement::from_string(db.get_database_backend(), sql);
