@@ -9,6 +9,7 @@ pub mod cases;
 #[cfg(feature = "suites")]
 pub mod diesel_app;
 pub mod kit;
+pub mod outages;
 mod record;
 #[cfg(feature = "suites")]
 pub mod sent_cases;
