@@ -234,7 +234,15 @@ impl<C: NodeConnection> SplitConnection<C> {
             _marks: marks.into_iter().flatten().collect(),
             _read: splitter.reads_in_transaction(&node, Some(self.session)),
         };
-        let sent = kind.send(leased, keeps);
+        self.unless_lost(&node, kind.send(leased, keeps)).await
+    }
+
+    /// What must run on `node` and nowhere else, unless that is a replica that is down.
+    pub(crate) async fn unless_lost<T>(
+        &self,
+        node: &Node,
+        sent: impl Future<Output = QueryResult<T>>,
+    ) -> QueryResult<T> {
         if node.is_primary() {
             return sent.await;
         }
@@ -242,7 +250,7 @@ impl<C: NodeConnection> SplitConnection<C> {
             biased;
             outcome = sent => outcome,
             () = node.stayed_down(LOST_AFTER) => {
-                Err(self.host_error(splitter.lost(&node).into()))
+                Err(self.host_error(self.split.splitter.lost(node).into()))
             }
         }
     }

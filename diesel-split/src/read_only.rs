@@ -3,6 +3,8 @@
 //! Decides, statement by statement, whether the replica may answer. Must never run there what needs the
 //! primary: a standby *grants* an advisory lock that the primary grants to somebody else.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 use diesel_async::TransactionManager;
 use orm_split_core::{Cause, Role, SplitError};
@@ -60,7 +62,9 @@ impl<C: NodeConnection> SplitConnection<C> {
         // given up half-way, it must not come back: the transaction is on the primary from here on
         leased.leaves();
         self.slots.lock().has_moved();
-        let rolled_back = C::TransactionManager::rollback_transaction(leased.connection()).await;
+        let node = Arc::clone(&leased.lease().node);
+        let rolled_back = C::TransactionManager::rollback_transaction(leased.connection());
+        let rolled_back = self.unless_lost(&node, rolled_back).await;
         leased.finished(&rolled_back);
         drop(leased);
         if rolled_back.is_err() {

@@ -4,6 +4,8 @@
 //! that connection as broken. Decides when a commit marks its sessions: after the outcome of COMMIT
 //! arrived, or when that can no longer be learned; never before.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 use diesel::connection::TransactionManagerStatus;
 use diesel_async::TransactionManager;
@@ -40,8 +42,10 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
         conn.enter();
         let splitter = &conn.split.splitter;
         if let Some(mut leased) = conn.in_transaction() {
-            splitter.runs_in_transaction(&leased.lease().node, "SAVEPOINT");
-            let outcome = C::TransactionManager::begin_transaction(leased.connection()).await;
+            let node = Arc::clone(&leased.lease().node);
+            splitter.runs_in_transaction(&node, "SAVEPOINT");
+            let begun = C::TransactionManager::begin_transaction(leased.connection());
+            let outcome = conn.unless_lost(&node, begun).await;
             leased.finished(&outcome);
             return outcome;
         }
@@ -58,9 +62,11 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
             return Err(diesel::result::Error::NotInTransaction);
         };
         let text = conn.says(&mut leased, "ROLLBACK", "ROLLBACK TO SAVEPOINT");
-        let splitter = &conn.split.splitter;
-        splitter.runs_in_transaction(&leased.lease().node, text);
-        let outcome = C::TransactionManager::rollback_transaction(leased.connection()).await;
+        let node = Arc::clone(&leased.lease().node);
+        conn.split.splitter.runs_in_transaction(&node, text);
+        conn.may_leave(&mut leased);
+        let ended = C::TransactionManager::rollback_transaction(leased.connection());
+        let outcome = conn.unless_lost(&node, ended).await;
         leased.finished(&outcome);
         drop(leased);
         conn.transaction_may_be_over();
@@ -73,8 +79,9 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
             return Err(diesel::result::Error::NotInTransaction);
         };
         let text = conn.says(&mut leased, "COMMIT", "RELEASE SAVEPOINT");
-        let splitter = &conn.split.splitter;
-        splitter.runs_in_transaction(&leased.lease().node, text);
+        let node = Arc::clone(&leased.lease().node);
+        conn.split.splitter.runs_in_transaction(&node, text);
+        conn.may_leave(&mut leased);
         let (by, writes) = {
             let slots = conn.slots.lock();
             let begun = slots.begun.as_ref();
@@ -84,7 +91,8 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
             )
         };
         let marks = (text == "COMMIT" && writes).then(|| conn.marks(by));
-        let outcome = C::TransactionManager::commit_transaction(leased.connection()).await;
+        let ended = C::TransactionManager::commit_transaction(leased.connection());
+        let outcome = conn.unless_lost(&node, ended).await;
         leased.finished(&outcome);
         drop(leased);
         drop(marks);
@@ -137,6 +145,18 @@ impl<C: NodeConnection> SplitConnection<C> {
         match status.transaction_depth() {
             Ok(Some(depth)) if depth.get() > 1 => nested,
             _ => outermost,
+        }
+    }
+
+    /// The outermost end of a transaction ends it even if its connection is lost meanwhile: the handle goes
+    /// on over another one, unless that would lack its settings.
+    fn may_leave(&self, leased: &mut Leased<'_, C>) {
+        let status = C::TransactionManager::transaction_manager_status_mut(leased.connection());
+        // a manager that lost track may be further in
+        let is_outermost =
+            matches!(status.transaction_depth(), Ok(Some(depth)) if depth.get() == 1);
+        if is_outermost && !self.is_held() {
+            leased.leaves();
         }
     }
 
