@@ -82,6 +82,14 @@ impl NodeUrl {
         ConfigError::new(&self.field, value, ACCEPTED)
     }
 
+    /// The caller's connections are to databases of another kind.
+    #[must_use]
+    pub fn is_not_of(&self, dialect: Dialect) -> ConfigError {
+        let value = format!("a URL of kind {}", kind(self.dialect));
+        let accepted = format!("one of kind {}, as its connections are", kind(dialect));
+        ConfigError::new(&self.field, value, accepted)
+    }
+
     /// The back end is not compiled in.
     #[must_use]
     pub fn needs_feature(&self, feature: &str) -> ConfigError {

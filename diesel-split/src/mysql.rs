@@ -35,7 +35,7 @@ impl NodeConnection for AsyncMysqlConnection {
     fn address(field: &str, url: &str) -> Result<Address, ConfigError> {
         let parsed = NodeUrl::parse(field, url)?;
         if parsed.dialect() != Dialect::MySql {
-            return Err(parsed.unsupported());
+            return Err(parsed.is_not_of(Self::DIALECT));
         }
         let options = mysql_async::Opts::from_url(url);
         let options = options.map_err(|error| parsed.mistake(&error.to_string()))?;

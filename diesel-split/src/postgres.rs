@@ -62,7 +62,7 @@ impl NodeConnection for AsyncPgConnection {
             return address_of_pairs(field, url);
         };
         if parsed.dialect() != Dialect::Postgres {
-            return Err(parsed.unsupported());
+            return Err(parsed.is_not_of(Self::DIALECT));
         }
         let read = PostgresUrl::parse(url).map_err(|error| parsed.mistake(&error))?;
         Ok(parsed.leads_to(place(&read.config)))

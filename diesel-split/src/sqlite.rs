@@ -43,7 +43,7 @@ impl NodeConnection for Connection {
         if url.contains("://") {
             let parsed = NodeUrl::parse(field, url)?;
             if parsed.dialect() != Dialect::Sqlite {
-                return Err(parsed.unsupported());
+                return Err(parsed.is_not_of(Self::DIALECT));
             }
         }
         let is_in_memory = url.contains(MEMORY) || url.contains("mode=memory") || url.is_empty();
