@@ -5,10 +5,13 @@ pub mod app;
 #[cfg(feature = "suites")]
 pub mod application;
 #[cfg(feature = "suites")]
+pub mod bad_input;
+#[cfg(feature = "suites")]
 pub mod cases;
 #[cfg(feature = "suites")]
 pub mod diesel_app;
 pub mod kit;
+#[cfg(feature = "suites")]
 pub mod outages;
 mod record;
 #[cfg(feature = "suites")]
