@@ -1,15 +1,19 @@
 //! Diesel's ways of sending statements, each on the node where it belongs, on real servers.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, RunQueryDsl, SaveChangesDsl, SimpleAsyncConnection,
 };
 use futures_util::TryStreamExt;
-use orm_split::diesel::{Consistency, Reason, Role};
+use orm_split::diesel::{Consistency, PoolKind, PoolOptions, Reason, Role};
 use orm_split_tests::diesel_app::schema::counter;
 use orm_split_tests::diesel_app::{self, Conn, Counter, Pool, where_it_ran};
 use orm_split_tests::kit::postgres::{Database, Delay, shared};
+use tokio::time::timeout;
 
 /// Reads go to replicas whatever was written.
 async fn pool() -> Result<(Database, Pool)> {
@@ -97,24 +101,33 @@ async fn each_way_of_writing_runs_on_the_primary() -> Result<()> {
 async fn a_transaction_is_one_connection_of_the_primary_with_its_savepoints() -> Result<()> {
     let (_database, pool) = pool().await?;
     let conn = &mut pool.get().await?;
-    let pids = conn
-        .transaction::<_, diesel::result::Error, _>(async |conn| {
-            let outer = pid(conn).await?;
-            raise(conn, 1, 5).await?;
-            let undone = conn
-                .transaction::<i32, diesel::result::Error, _>(async |conn| {
-                    raise(conn, 1, 9).await?;
-                    pid(conn).await?;
-                    Err(diesel::result::Error::RollbackTransaction)
-                })
-                .await;
-            assert_eq!(undone, Err(diesel::result::Error::RollbackTransaction));
-            let found: Counter = counter::table.find(1).first(conn).await?;
-            assert_eq!(found.value, 5, "a read of the transaction sees its writes");
-            Ok([outer, pid(conn).await?])
-        })
-        .await?;
-    assert_eq!(pids[0], pids[1]);
+    // a connection to a replica is at hand, which reads would prefer
+    assert_runs_on!(
+        Role::Replica,
+        &pool,
+        counter::table.find(1).first::<Counter>(conn)
+    );
+    let mut pids = Vec::new();
+    conn.transaction::<_, Error, _>(async |conn| {
+        pids.push(pid(conn).await?);
+        raise(conn, 1, 5).await?;
+        let undone = conn
+            .transaction::<i32, Error, _>(async |conn| {
+                raise(conn, 1, 9).await?;
+                pids.push(pid(conn).await?);
+                let found: Counter = counter::table.find(1).first(conn).await?;
+                assert_eq!(found.value, 9, "a read inside of the savepoint");
+                Err(Error::RollbackTransaction)
+            })
+            .await;
+        assert_eq!(undone, Err(Error::RollbackTransaction));
+        let found: Counter = counter::table.find(1).first(conn).await?;
+        assert_eq!(found.value, 5, "a read of the transaction sees its writes");
+        pids.push(pid(conn).await?);
+        Ok(())
+    })
+    .await?;
+    assert_eq!(pids, [pids[0]; 3]);
     let read = counter::table.find(1);
     assert_runs_on!(Role::Replica, &pool, read.first::<Counter>(conn));
     Ok(())
@@ -145,9 +158,20 @@ async fn what_a_connection_sets_holds_for_all_that_follows_on_it() -> Result<()>
     diesel::sql_query("SET search_path TO tenant")
         .execute(conn)
         .await?;
+    let used = pid(conn).await?;
     for _ in 0..5 {
         let found: Vec<Counter> = counter::table.load(conn).await?;
         assert_eq!(found, [Counter { id: 99, value: 1 }]);
+        // a transaction begins on that connection, and leaves it with the handle
+        let inside = conn.transaction::<_, Error, _>(async |conn| {
+            let found: Vec<Counter> = counter::table.load(conn).await?;
+            assert_eq!(found, [Counter { id: 99, value: 1 }]);
+            pid(conn).await
+        });
+        assert_eq!(inside.await?, used);
+        assert_eq!(pid(conn).await?, used);
+        // others take connections of that pool meanwhile
+        assert_ne!(pid(&mut pool.get().await?).await?, used);
     }
     let route = conn.explain("SELECT 1");
     assert_eq!(
@@ -165,24 +189,40 @@ async fn what_a_connection_sets_holds_for_all_that_follows_on_it() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raw_transaction_holds_its_connection_and_is_never_handed_to_others() -> Result<()> {
-    let (_database, pool) = pool().await?;
-    let mut conn = pool.get().await?;
-    diesel::sql_query("BEGIN").execute(&mut conn).await?;
-    raise(&mut conn, 2, 5).await?;
-    let inside: Counter = counter::table.find(2).first(&mut conn).await?;
-    assert_eq!(inside.value, 5);
-    drop(conn);
-    let conn = &mut pool.get().await?;
-    conn.transaction::<_, diesel::result::Error, _>(async |conn| {
-        let after: Counter = counter::table.find(2).first(conn).await?;
-        assert_eq!(after.value, 0, "what was not committed is gone");
-        Ok(())
-    })
-    .await?;
-    diesel::sql_query("BEGIN").execute(conn).await?;
-    raise(conn, 2, 6).await?;
-    diesel::sql_query("COMMIT").execute(conn).await?;
-    assert_eq!(conn.explain("SELECT 1").role, Role::Replica);
+    for kind in [PoolKind::Bb8, PoolKind::Deadpool] {
+        let database = shared(Delay::None).await?.create_database().await?;
+        let mut one = PoolOptions::default();
+        one.max_size = 1;
+        let builder = diesel_app::builder(&database).primary_options(one);
+        let builder = builder.consistency(Consistency::Eventual).pool_kind(kind);
+        let pool = builder.build().await?;
+        diesel_app::create_counters(&pool, 10).await?;
+        let mut conn = pool.get().await?;
+        diesel::sql_query("BEGIN").execute(&mut conn).await?;
+        raise(&mut conn, 2, 5).await?;
+        let used = pid(&mut conn).await?;
+        let inside: Counter = counter::table.find(2).first(&mut conn).await?;
+        assert_eq!(inside.value, 5);
+        drop(conn);
+        // the only slot comes back, without the transaction that was open
+        let mut conn = pool.get().await?;
+        let next = timeout(Duration::from_secs(20), pid(&mut conn)).await??;
+        assert_ne!(next, used, "{kind:?}");
+        conn.transaction::<_, Error, _>(async |conn| {
+            let after: Counter = counter::table.find(2).first(conn).await?;
+            assert_eq!(after.value, 0, "what was not committed is gone");
+            Ok(())
+        })
+        .await?;
+        diesel::sql_query("BEGIN").execute(&mut conn).await?;
+        raise(&mut conn, 2, 6).await?;
+        diesel::sql_query("COMMIT").execute(&mut conn).await?;
+        assert_eq!(conn.explain("SELECT 1").role, Role::Replica);
+        // one that is over keeps its connection
+        let used = pid(&mut conn).await?;
+        drop(conn);
+        assert_eq!(pid(&mut pool.get().await?).await?, used, "{kind:?}");
+    }
     Ok(())
 }
 

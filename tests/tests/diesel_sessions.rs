@@ -123,6 +123,41 @@ async fn a_transaction_that_failed_keeps_nobody_off_the_replicas() -> Result<()>
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_transaction_sees_what_its_session_wrote_and_then_one_snapshot() -> Result<()> {
+    let (_database, pool) = lagging().await?;
+    for round in 1..=3 {
+        let pool = pool.clone();
+        in_a_task(async move {
+            let conn = &mut pool.get().await?;
+            raise(conn, 1, round).await?;
+            // half a second before any replica has it
+            let mut at_once = conn.build_transaction().read_only();
+            let seen = at_once.run(async |conn| value(conn, 1).await).await?;
+            ensure!(seen == round, "{seen} instead of {round}");
+            diesel_app::wait_until_replicas_serve(&pool).await?;
+            let on_replica = async |conn: &mut Conn| {
+                let first = value(conn, 1).await?;
+                // another session writes, and every replica replays it
+                let other = pool.clone();
+                let wrote = in_a_task(async move {
+                    let conn = &mut other.get().await?;
+                    raise(conn, 1, 1000 + round).await?;
+                    diesel_app::wait_until_replicas_serve(&other).await
+                });
+                wrote.await?;
+                anyhow::Ok([first, value(conn, 1).await?])
+            };
+            let mut later = conn.build_transaction().repeatable_read().read_only();
+            let seen = later.run(on_replica).await?;
+            ensure!(seen == [round, round], "{seen:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 // stale and backward reads
 
 /// The floor is where COMMIT was acknowledged: at the write's own instant the replica, which lags by
