@@ -184,6 +184,18 @@ async fn what_a_connection_sets_holds_for_all_that_follows_on_it() -> Result<()>
         Role::Replica,
         "it is the connection's matter only"
     );
+    // before anything was read there
+    let conn = &mut pool.get().await?;
+    conn.batch_execute("SET search_path TO tenant").await?;
+    conn.transaction::<_, Error, _>(async |conn| raise(conn, 99, 2).await)
+        .await?;
+    // other handles of this task take connections meanwhile, also raw ones
+    let others = [pool.get().await?, pool.get().await?];
+    for mut other in others {
+        other.primary().await?;
+    }
+    let found: Vec<Counter> = counter::table.load(conn).await?;
+    assert_eq!(found, [Counter { id: 99, value: 2 }]);
     Ok(())
 }
 

@@ -42,15 +42,15 @@ impl Floor {
     }
 }
 
-/// Why a session stays on the primary whatever the replicas have replayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a session stays on the primary whatever the replicas have replayed; the strongest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pin {
     /// It may be writing through the raw handle.
     RawHandle,
-    /// It opened a transaction with a raw `BEGIN`.
-    RawTransaction,
     /// It changed its connection's state (`SET`, a temporary table), which the others lack.
     SessionState,
+    /// It opened a transaction with a raw `BEGIN`.
+    RawTransaction,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -153,7 +153,8 @@ impl Sessions {
         };
         for entry in entries.into_iter().flatten() {
             floor.at = floor.at.max(entry.floor());
-            floor.pin = floor.pin.or(entry.pin(now));
+            // what passes by itself must not hide what has to be kept
+            floor.pin = floor.pin.max(entry.pin(now));
             let stays = entry.reads.filter(|_| entry.stays_until > now);
             floor.stays_on = floor.stays_on.or(stays.map(|reads| reads.node()));
         }

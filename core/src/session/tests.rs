@@ -103,6 +103,19 @@ fn state_of_a_connection_holds_its_handle_and_nobody_else_until_it_ends() {
 }
 
 #[test]
+fn a_raw_handle_of_the_task_does_not_hide_the_state_of_a_handle() {
+    let sessions = Sessions::new(true);
+    let handle = SessionKey::made();
+    sessions.holds_raw_handle(SessionKey::current(), Moment(2_000));
+    sessions.has_state(handle);
+    let pin = |handle| sessions.floor(handle, NOW).pin;
+    assert_eq!(pin(Some(handle)), Some(Pin::SessionState));
+    assert_eq!(pin(None), Some(Pin::RawHandle));
+    sessions.in_raw_transaction(handle, true);
+    assert_eq!(pin(Some(handle)), Some(Pin::RawTransaction));
+}
+
+#[test]
 fn the_floor_of_all_is_what_any_session_wrote() {
     let sessions = Sessions::new(true);
     assert_eq!(sessions.floor_of_all(None, NOW), Floor::default());
