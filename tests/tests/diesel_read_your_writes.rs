@@ -123,9 +123,11 @@ async fn a_connection_moved_to_another_task_still_reads_its_own_writes() -> Resu
     #[expect(clippy::disallowed_methods, reason = "another task is the point")]
     let moved = tokio::spawn(async move {
         let route = conn.explain("SELECT 1");
-        (route.role, read(&mut conn, 1).await)
+        let mut builder = conn.build_transaction().read_only();
+        let inside = builder.run(async |conn| read(conn, 1).await).await;
+        (route.role, inside, read(&mut conn, 1).await)
     });
-    let (role, value) = moved.await?;
-    assert_eq!((role, value?), (Role::Primary, 1));
+    let (role, inside, value) = moved.await?;
+    assert_eq!((role, inside?, value?), (Role::Primary, 1, 1));
     Ok(())
 }

@@ -165,6 +165,8 @@ impl World {
             route.role == Role::Replica,
             "the replica is blamed: {route:?}"
         );
+        // also if nobody takes the connections again
+        self.nobody_is_left().await?;
         self.all_slots_answer(&pool).await
     }
 
@@ -186,8 +188,14 @@ impl World {
         });
         let held = timeout(PATIENCE, try_join_all(slots)).await;
         let held = held.with_context(|| format!("a slot is lost: {:?}", pool.state()))??;
+        self.nobody_is_left().await?;
+        drop(held);
+        Ok(())
+    }
+
+    async fn nobody_is_left(&self) -> Result<()> {
         let nodes: Vec<_> = self.cluster.nodes().take(2).collect();
-        let nobody_is_left = async {
+        let waits = async {
             for node in nodes {
                 while !self.is_alone(node).await? {
                     sleep(Duration::from_millis(20)).await;
@@ -195,13 +203,11 @@ impl World {
             }
             anyhow::Ok(())
         };
-        let alone = timeout(PATIENCE, nobody_is_left).await;
-        alone.context("a transaction, or more sessions than there are slots, stay open")??;
-        drop(held);
-        Ok(())
+        let alone = timeout(PATIENCE, waits).await;
+        alone.context("a transaction, or more sessions than there are slots, stay open")?
     }
 
-    /// Whether the pool's connections, which are all held, and a prober are all sessions of a node.
+    /// Whether a node has no more sessions than the pool's places and a prober, and none in a transaction.
     async fn is_alone(&self, node: &Node) -> Result<bool> {
         let admin = node.admin(self.database.name()).await?;
         let sql = "SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in transaction%') \

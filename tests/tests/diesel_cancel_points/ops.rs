@@ -3,8 +3,9 @@
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::Integer;
-use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager};
 use futures_util::StreamExt;
+use orm_split::diesel::SplitTransactionManager;
 use orm_split_tests::diesel_app::schema::counter;
 use orm_split_tests::diesel_app::{Conn, Counter};
 
@@ -25,6 +26,7 @@ pub(crate) enum Op {
     Transaction,
     SlowTransaction,
     Nested,
+    LeftOpen,
     ReadOnly,
     SlowReadOnly,
     MovedReadOnly,
@@ -35,7 +37,7 @@ pub(crate) enum Op {
 }
 
 /// All but those on raw connections.
-pub(crate) const OPS: [Op; 16] = [
+pub(crate) const OPS: [Op; 17] = [
     Op::Read,
     Op::SlowRead,
     Op::Stream,
@@ -47,6 +49,7 @@ pub(crate) const OPS: [Op; 16] = [
     Op::Transaction,
     Op::SlowTransaction,
     Op::Nested,
+    Op::LeftOpen,
     Op::ReadOnly,
     Op::SlowReadOnly,
     Op::MovedReadOnly,
@@ -70,6 +73,7 @@ impl Op {
             | Self::Transaction
             | Self::SlowTransaction
             | Self::Nested
+            | Self::LeftOpen
             | Self::ReadOnly
             | Self::SlowReadOnly
             | Self::MovedReadOnly
@@ -126,6 +130,10 @@ pub(crate) async fn perform(conn: &mut Conn, op: Op) -> QueryResult<()> {
             read(conn, 1).await?;
         }
         Op::Transaction | Op::SlowTransaction | Op::Nested => in_a_transaction(conn, op).await?,
+        Op::LeftOpen => {
+            SplitTransactionManager::begin_transaction(conn).await?;
+            raise(conn).await?;
+        }
         Op::ReadOnly | Op::SlowReadOnly | Op::MovedReadOnly => read_only(conn, op).await?,
         Op::RawTransaction => {
             say(conn, "BEGIN").await?;
