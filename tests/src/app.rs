@@ -159,16 +159,16 @@ impl Application for SplitConnection {
     async fn send(&self, way: Way, sql: &str) -> Result<()> {
         let statement = Statement::from_string(self.get_database_backend(), sql);
         match way {
-            Way::Execute => drop(self.execute_raw(statement).await?),
-            Way::QueryOne => drop(self.query_one_raw(statement).await?),
-            Way::QueryAll => drop(self.query_all_raw(statement).await?),
+            Way::Execute => self.execute_raw(statement).await.map(drop)?,
+            Way::QueryOne => self.query_one_raw(statement).await.map(drop)?,
+            Way::QueryAll => self.query_all_raw(statement).await.map(drop)?,
             Way::Stream => {
                 let mut rows = self.stream_raw(statement).await?;
                 while let Some(row) = rows.next().await {
                     row?;
                 }
             }
-            Way::Script => drop(self.execute_unprepared(sql).await?),
+            Way::Script => self.execute_unprepared(sql).await.map(drop)?,
         }
         Ok(())
     }

@@ -191,9 +191,9 @@ macro_rules! application {
                 let conn = &mut self.get().await?;
                 let query = diesel::sql_query(sql);
                 match way {
-                    Way::Execute => drop(query.execute(conn).await?),
-                    Way::QueryOne => drop(query.get_result::<Anything>(conn).await?),
-                    Way::QueryAll => drop(query.load::<Anything>(conn).await?),
+                    Way::Execute => query.execute(conn).await.map(drop)?,
+                    Way::QueryOne => query.get_result::<Anything>(conn).await.map(drop)?,
+                    Way::QueryAll => query.load::<Anything>(conn).await.map(drop)?,
                     Way::Stream => {
                         let mut rows = query.load_stream::<Anything>(conn).await?;
                         while let Some(row) = rows.next().await {

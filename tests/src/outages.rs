@@ -8,7 +8,7 @@ use orm_split::sea_orm::{HealthState, Reason, Role};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::application::{Application, Settings};
-use crate::kit::postgres::{Cluster, Database, Stop};
+use crate::kit::postgres::{Cluster, Database, Node, Stop};
 
 /// How a node leaves.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,31 @@ pub enum End {
     Stopped,
     /// It answers nothing, and closes nothing.
     Frozen,
+}
+
+impl End {
+    /// Lets it happen to `node`.
+    ///
+    /// # Errors
+    /// The node does not run.
+    pub async fn befalls(self, node: &Node) -> Result<()> {
+        match self {
+            Self::Killed => node.kill().await,
+            Self::Stopped => node.stop(Stop::Fast).await,
+            Self::Frozen => node.freeze().await,
+        }
+    }
+
+    /// Lets `node` come back.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn is_over(self, node: &Node) -> Result<()> {
+        match self {
+            Self::Killed | Self::Stopped => node.start().await,
+            Self::Frozen => node.thaw(),
+        }
+    }
 }
 
 /// Tasks that read all the time.
@@ -86,19 +111,10 @@ pub async fn no_read_fails_when_a_replica_is<A: Application>(end: End) -> Result
     let tasks: Vec<_> = tasks.collect();
     sleep(Duration::from_secs(1)).await;
     let victim = cluster.replicas().first().context("two replicas")?;
-    match end {
-        End::Killed => victim.kill().await?,
-        End::Stopped => victim.stop(Stop::Fast).await?,
-        End::Frozen => victim.freeze().await?,
-    }
+    end.befalls(victim).await?;
     wait_for_replicas(&app, 1).await?;
-    match end {
-        End::Killed | End::Stopped => victim.start().await?,
-        End::Frozen => {
-            sleep(Duration::from_secs(1)).await;
-            victim.thaw()?;
-        }
-    }
+    sleep(Duration::from_secs(1)).await;
+    end.is_over(victim).await?;
     wait_for_replicas(&app, 2).await?;
     let results = try_join_all(tasks).await?;
     let reads: u32 = results.iter().map(|(reads, _)| reads).sum();

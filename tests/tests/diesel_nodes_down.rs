@@ -66,10 +66,7 @@ async fn a_handle_reads_elsewhere_when_the_replica_that_it_holds_is_gone() -> Re
         let conn = &mut pool.get().await?;
         let held = held_replica(&pool, conn).await?;
         let node = cluster.replicas().get(held).context("a replica")?;
-        match end {
-            End::Frozen => node.freeze().await?,
-            _ => node.kill().await?,
-        }
+        end.befalls(node).await?;
         // the first of them perhaps on the connection that is at hand
         for _ in 0..5 {
             let read = counter::table.find(1).first::<Counter>(conn);
@@ -78,9 +75,7 @@ async fn a_handle_reads_elsewhere_when_the_replica_that_it_holds_is_gone() -> Re
         }
         let other = held_replica(&pool, conn).await?;
         ensure!(other != held, "{end:?}: {:?}", pool.status());
-        if matches!(end, End::Frozen) {
-            node.thaw()?;
-        }
+        end.is_over(node).await?;
     }
     Ok(())
 }
@@ -88,7 +83,7 @@ async fn a_handle_reads_elsewhere_when_the_replica_that_it_holds_is_gone() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_transaction_ends_soon_when_its_replica_leaves_and_its_handle_goes_on()
 -> Result<()> {
-    for end in [End::Killed, End::Frozen] {
+    for (end, says_why) in [(End::Killed, true), (End::Frozen, false)] {
         let (cluster, database) = cluster().await?;
         let pool = patient(&database).await?;
         let conn = &mut pool.get().await?;
@@ -97,10 +92,7 @@ async fn a_read_only_transaction_ends_soon_when_its_replica_leaves_and_its_handl
         let mut builder = conn.build_transaction().read_only();
         let transaction = builder.run(async |conn| {
             let _: Counter = counter::table.find(1).first(conn).await?;
-            match end {
-                End::Frozen => node.freeze().await?,
-                _ => node.kill().await?,
-            }
+            end.befalls(node).await?;
             let second: Counter = counter::table.find(1).first(conn).await?;
             anyhow::Ok(second)
         });
@@ -108,9 +100,10 @@ async fn a_read_only_transaction_ends_soon_when_its_replica_leaves_and_its_handl
         let lost = lost.with_context(|| format!("{end:?}: it waits"))?;
         let text = lost.err().context("it went on")?.to_string();
         // the server's own words, or ours where it says nothing
-        let told = match end {
-            End::Frozen => format!("replica-{}", held + 1),
-            _ => "closed".to_owned(),
+        let told = if says_why {
+            "closed".to_owned()
+        } else {
+            format!("replica-{}", held + 1)
         };
         ensure!(text.contains(&told), "{end:?}: {text}");
         // the transaction is over, the handle goes on
@@ -121,9 +114,7 @@ async fn a_read_only_transaction_ends_soon_when_its_replica_leaves_and_its_handl
         }
         let in_flight = pool.status().nodes.into_iter().map(|node| node.in_flight);
         ensure!(in_flight.sum::<u32>() == 0);
-        if matches!(end, End::Frozen) {
-            node.thaw()?;
-        }
+        end.is_over(node).await?;
     }
     Ok(())
 }

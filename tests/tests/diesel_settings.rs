@@ -2,12 +2,14 @@
 //! instrumentation, the cache of prepared statements, hooks, limits of pools.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use diesel::connection::{CacheSize, InstrumentationEvent};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer};
+use diesel::sql_types::{BigInt, Integer, Text};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, deadpool};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use orm_split::diesel::{Consistency, Fault, Phase, PoolKind, PoolOptions, SplitError};
 use orm_split_tests::diesel_app::schema::counter;
@@ -208,6 +210,46 @@ async fn a_setup_that_fails_is_told_by_node_and_cause() -> Result<()> {
         text.contains("primary") && text.contains("nobody_there"),
         "{text}"
     );
+    Ok(())
+}
+
+/// What the user set on pools that are handed in: how they open connections, and what they do with each.
+#[tokio::test(flavor = "multi_thread")]
+async fn pools_that_are_handed_in_keep_their_setup_and_their_hooks() -> Result<()> {
+    let database = shared(Delay::None).await?.create_database().await?;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let hooked = |url: &str| {
+        let mut config = ManagerConfig::default();
+        config.custom_setup = Box::new(|url| {
+            let url = url.to_owned();
+            Box::pin(async move {
+                let mut conn = AsyncPgConnection::establish(&url).await?;
+                let set = conn.batch_execute("SET app.tenant = 'seven'").await;
+                set.map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            })
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(url, config);
+        let calls = Arc::clone(&calls);
+        let hook = deadpool::Hook::sync_fn(move |_: &mut AsyncPgConnection, _| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+        let builder = deadpool::Pool::builder(manager).max_size(1);
+        builder.post_create(hook).build()
+    };
+    let replica = database.replica_urls().first().context("a replica")?;
+    let builder = Pool::builder().primary_pool(hooked(database.primary_url())?);
+    let pool = builder.replica_pool(hooked(replica)?).build().await?;
+    diesel_app::wait_until_replicas_serve(&pool).await?;
+    let conn = &mut pool.get().await?;
+    let tenant = diesel::dsl::sql::<Text>("SELECT current_setting('app.tenant')");
+    for raw in [conn.replica().await?, pool.get().await?.primary().await?] {
+        let set: String = tenant.clone().get_result(raw).await?;
+        assert_eq!(set, "seven");
+    }
+    // one connection of each, and no prober's, which belongs to no pool
+    assert_eq!(AtomicUsize::load(&calls, Ordering::Relaxed), 2);
     Ok(())
 }
 
