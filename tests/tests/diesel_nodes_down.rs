@@ -14,7 +14,7 @@ use orm_split_tests::outages::{
     End, cluster, no_read_fails_when_a_replica_is, reads_go_on_when_the_primary_is_down,
     wait_for_replicas,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_read_fails_when_a_replica_is_killed_under_load() -> Result<()> {
@@ -38,14 +38,25 @@ async fn reads_go_on_when_the_primary_is_down_and_writes_fail_with_its_name() ->
     Ok(())
 }
 
-/// Reads until the handle holds a connection to a replica, and yields which one.
+/// Reads until a replica serves it, whose connection the handle then holds, and yields which one. At first
+/// it may be the primary: the other replica has to have what was read before.
 async fn held_replica(pool: &Pool, conn: &mut Conn) -> Result<usize> {
-    let before = pool.status();
-    let _: Counter = counter::table.find(1).first(conn).await?;
-    let after = pool.status();
-    let mut nodes = before.nodes.iter().zip(&after.nodes).skip(1);
-    let served = nodes.position(|(before, after)| after.served > before.served);
-    served.context("no replica served it")
+    let reads = async {
+        loop {
+            let before = pool.status();
+            let _: Counter = counter::table.find(1).first(conn).await?;
+            let after = pool.status();
+            let mut nodes = before.nodes.iter().zip(&after.nodes).skip(1);
+            let served = nodes.position(|(before, after)| after.served > before.served);
+            match served {
+                Some(replica) => return anyhow::Ok(replica),
+                None => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), reads)
+        .await
+        .context("no replica serves it")?
 }
 
 async fn patient(database: &Database) -> Result<Pool> {
