@@ -53,7 +53,7 @@ impl Shared {
             options,
             policy,
             topology,
-            sessions: Arc::new(Sessions::new(remembers_writes)),
+            sessions: Sessions::new(remembers_writes),
             misroutes: Misroutes::default(),
             intents: Intents::default(),
             demand: Demand::default(),

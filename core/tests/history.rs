@@ -109,7 +109,7 @@ fn spawn_session(tasks: &LocalSet, world: &Rc<World>, made: Made, seed: u64, see
         let of = (Rc::clone(&known), Rc::clone(seen));
         let run = user(Rc::clone(world), made, asks, seed ^ number << 48, of);
         match made {
-            Made::Scope => drop(tasks.spawn_local(session.scope(run))),
+            Made::Scope => drop(tasks.spawn_local(session.clone().scope(run))),
             Made::Handle | Made::Task => drop(tasks.spawn_local(run)),
         }
     }

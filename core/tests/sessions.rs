@@ -98,7 +98,7 @@ async fn what_a_scope_writes_is_read_by_the_tasks_that_carry_it() {
     let session = Session::new();
     let writer = std::sync::Arc::clone(&world);
     #[expect(clippy::disallowed_methods, reason = "another task is the point")]
-    let written = tokio::spawn(session.scope(async move {
+    let written = tokio::spawn(session.clone().scope(async move {
         writer.primary().set(|primary| primary.position = 200);
         writer.write().await.map(drop)
     }));
@@ -185,5 +185,24 @@ async fn what_sessions_have_read_is_forgotten_once_every_replica_has_it() {
     }
     assert_eq!(world.splitter.status().sessions, 100);
     sleep(Duration::from_secs(4)).await;
+    assert_eq!(world.splitter.status().sessions, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_made_is_remembered_as_long_as_somebody_can_run_in_it() {
+    let world = World::start(1, Options::default()).await;
+    world.pool_connections();
+    // what is read can be forgotten only by the session's end: the replica stays behind
+    world.primary().set(|primary| primary.position = 900);
+    let session = Session::new();
+    session.clone().scope(world.read()).await.unwrap();
+    session.clone().scope(world.write()).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.splitter.status().sessions, 1);
+    assert_eq!(
+        session.clone().scope(world.read()).await.unwrap(),
+        "primary"
+    );
+    drop(session);
     assert_eq!(world.splitter.status().sessions, 0);
 }

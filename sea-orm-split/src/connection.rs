@@ -14,6 +14,7 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, Schema, Sche
 
 use crate::builder::SplitBuilder;
 use crate::query::Callback;
+use crate::session::OwnSession;
 use crate::split::Split;
 use crate::watch::raw_callback;
 
@@ -55,6 +56,8 @@ pub struct SplitConnection {
     pub(crate) split: Option<Arc<Split>>,
     /// What the handle asks for, beside the text of each statement.
     pub(crate) asks: Asks,
+    /// The session that the handle and its clones are.
+    pub(crate) own: Option<Arc<OwnSession>>,
     pub(crate) metric: Option<Callback>,
 }
 
@@ -81,6 +84,7 @@ impl SplitConnection {
             primary,
             split,
             asks: Asks::default(),
+            own: None,
             metric: None,
         };
         connection.watch_raw_handle();

@@ -2,11 +2,27 @@
 //!
 //! Decides nothing: what a session has written and read is core's.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use orm_split_core::{ReadConcern, SessionKey, SessionToken, TokenError};
+use orm_split_core::{ReadConcern, SessionKey, SessionToken, Splitter, TokenError};
 
 use crate::connection::SplitConnection;
+
+/// The session of a handle: over with its last clone.
+#[derive(Debug)]
+pub(crate) struct OwnSession {
+    key: SessionKey,
+    splitter: Weak<Splitter>,
+}
+
+impl Drop for OwnSession {
+    fn drop(&mut self) {
+        if let Some(splitter) = self.splitter.upgrade() {
+            splitter.end_session(self.key);
+        }
+    }
+}
 
 impl SplitConnection {
     /// A handle that is a session of its own, on top of the current one: whatever task uses it or a clone of
@@ -25,7 +41,12 @@ impl SplitConnection {
     #[must_use]
     pub fn session(&self) -> Self {
         let mut handle = self.clone();
-        handle.asks.session = Some(SessionKey::made());
+        let key = SessionKey::made();
+        handle.asks.session = Some(key);
+        handle.own = handle.split.as_ref().map(|split| {
+            let splitter = Arc::downgrade(&split.splitter);
+            Arc::new(OwnSession { key, splitter })
+        });
         // its raw handle tells that session
         handle.watch_raw_handle();
         handle
@@ -122,8 +143,8 @@ impl SplitConnection {
 
 #[cfg(feature = "tower")]
 impl orm_split_core::tower::KeepsSessions for SplitConnection {
-    fn splitter(&self) -> Option<std::sync::Arc<orm_split_core::Splitter>> {
+    fn splitter(&self) -> Option<Arc<Splitter>> {
         let split = self.split.as_ref()?;
-        Some(std::sync::Arc::clone(&split.splitter))
+        Some(Arc::clone(&split.splitter))
     }
 }

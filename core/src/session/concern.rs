@@ -48,7 +48,7 @@ impl ReadConcern {
     /// Everything as outside.
     pub fn new() -> Self {
         Self {
-            made_in: scope::current().map(|session| session.key()),
+            made_in: scope::current_key(),
             ..Self::NONE
         }
     }
@@ -86,9 +86,9 @@ impl ReadConcern {
 
     /// What counts where this one, of a handle, is used.
     pub(crate) fn here(self) -> Self {
-        match scope::current() {
+        match scope::current_concern() {
             None => self,
-            Some(session) => self.inside(session.concern(), session.key()),
+            Some((outer, scope)) => self.inside(outer, scope),
         }
     }
 

@@ -33,7 +33,7 @@ impl SessionKey {
     /// in the root future of a runtime) that of the thread.
     #[must_use]
     pub fn current() -> Self {
-        scope::current().map_or_else(Self::implicit, |session| session.key())
+        scope::current_key().unwrap_or_else(Self::implicit)
     }
 
     pub(super) fn implicit() -> Self {

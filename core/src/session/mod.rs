@@ -10,8 +10,8 @@ mod reads;
 mod scope;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -103,6 +103,8 @@ pub(crate) struct Sessions {
     raw_until: AtomicU64,
     capacity: usize,
     remembers_writes: bool,
+    /// Itself, for sessions that end.
+    me: Weak<Self>,
 }
 
 /// 65,536 entries are about 14 MiB.
@@ -110,11 +112,12 @@ const CAPACITY: usize = 65_536;
 
 impl Sessions {
     /// Without replicas nobody could be behind, and nobody would ever forget a write.
-    pub(crate) fn new(remembers_writes: bool) -> Self {
-        Self {
+    pub(crate) fn new(remembers_writes: bool) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
             remembers_writes,
+            me: Weak::clone(me),
             ..Self::with_capacity(CAPACITY)
-        }
+        })
     }
 
     fn with_capacity(capacity: usize) -> Self {
@@ -126,6 +129,7 @@ impl Sessions {
             raw_until: AtomicU64::new(0),
             capacity,
             remembers_writes: true,
+            me: Weak::new(),
         }
     }
 
@@ -288,7 +292,10 @@ impl Sessions {
         if entries.len() >= self.capacity && !entries.contains_key(&key) {
             self.fold_older_half(&mut entries);
         }
-        let entry = entries.entry(key).or_default();
+        let entry = entries.entry(key).or_insert_with(|| {
+            scope::is_remembered_by(&self.me, key);
+            Entry::default()
+        });
         change(entry);
         self.wrote_at.fetch_max(entry.wrote_at.0, Ordering::AcqRel);
         self.raw_until

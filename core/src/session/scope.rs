@@ -1,9 +1,14 @@
 //! Sessions that somebody made, and the scope in which they are everybody's.
 //!
-//! Decides nothing: what a session has written and read is remembered by each splitter for itself.
+//! Decides when such a session is over: when nobody can run anything in it any more. What it has written and
+//! read is remembered by each splitter for itself, and no longer than that.
 
 use std::future::Future;
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
+
+use super::Sessions;
 use super::concern::ReadConcern;
 use super::key::SessionKey;
 
@@ -15,7 +20,7 @@ tokio::task_local! {
 ///
 /// Without one the current tokio task is the session (outside a task the thread), which promises to read
 /// its own writes. Inside [`scope`](Self::scope) it is this one, for everything that is awaited there, and
-/// reads never go backwards. A copy is the same session. It is of no database: it can be used with several.
+/// reads never go backwards. A clone is the same session. It is of no database: it can be used with several.
 ///
 /// ```
 /// use orm_split_core::Session;
@@ -30,11 +35,29 @@ tokio::task_local! {
 ///     .await
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[must_use = "a session does nothing until something runs in its scope"]
 pub struct Session {
     key: SessionKey,
     concern: ReadConcern,
+    /// `None` for that of a task or thread.
+    made: Option<Arc<Made>>,
+}
+
+/// What all clones of a session that was made share.
+#[derive(Debug)]
+struct Made {
+    key: SessionKey,
+    remembered_by: Mutex<Vec<Weak<Sessions>>>,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let sessions = self.remembered_by.get_mut().drain(..);
+        for sessions in sessions.filter_map(|sessions| sessions.upgrade()) {
+            sessions.end(self.key);
+        }
+    }
 }
 
 impl Default for Session {
@@ -46,19 +69,28 @@ impl Default for Session {
 impl Session {
     /// A session that has neither written nor read anything.
     pub fn new() -> Self {
-        Self::of(SessionKey::made())
+        let key = SessionKey::made();
+        Self {
+            made: Some(Arc::new(Made {
+                key,
+                remembered_by: Mutex::default(),
+            })),
+            ..Self::of(key)
+        }
     }
 
     /// The session of the surrounding scope, else that of the current task or thread: to be carried into
     /// another task, whose reads and writes are then those of this session.
     pub fn current() -> Self {
-        current().unwrap_or_else(|| Self::of(SessionKey::implicit()))
+        let scoped = SCOPE.try_with(Self::clone);
+        scoped.unwrap_or_else(|_| Self::of(SessionKey::implicit()))
     }
 
     const fn of(key: SessionKey) -> Self {
         Self {
             key,
             concern: ReadConcern::NONE,
+            made: None,
         }
     }
 
@@ -72,17 +104,15 @@ impl Session {
     ///
     /// # Cancel safety
     /// As `future`.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let mut inner = self;
-        inner.concern = self.concern.here();
-        SCOPE.scope(inner, future).await
+    pub async fn scope<F: Future>(mut self, future: F) -> F::Output {
+        self.concern = self.concern.here();
+        SCOPE.scope(self, future).await
     }
 
     /// As [`scope`](Self::scope), for what awaits nothing.
-    pub fn sync_scope<T>(self, run: impl FnOnce() -> T) -> T {
-        let mut inner = self;
-        inner.concern = self.concern.here();
-        SCOPE.sync_scope(inner, run)
+    pub fn sync_scope<T>(mut self, run: impl FnOnce() -> T) -> T {
+        self.concern = self.concern.here();
+        SCOPE.sync_scope(self, run)
     }
 
     /// Whose session it is.
@@ -90,13 +120,30 @@ impl Session {
     pub fn key(&self) -> SessionKey {
         self.key
     }
-
-    pub(crate) fn concern(&self) -> ReadConcern {
-        self.concern
-    }
 }
 
-/// The session of the surrounding scope.
-pub(super) fn current() -> Option<Session> {
-    SCOPE.try_with(|session| *session).ok()
+/// Whose session the surrounding scope is.
+pub(super) fn current_key() -> Option<SessionKey> {
+    SCOPE.try_with(|session| session.key).ok()
+}
+
+/// What the surrounding scope asks for, and whose it is.
+pub(super) fn current_concern() -> Option<(ReadConcern, SessionKey)> {
+    SCOPE
+        .try_with(|session| (session.concern, session.key))
+        .ok()
+}
+
+/// Something of the session `key` is remembered from now on. If it is not that of the surrounding scope it
+/// is forgotten when every node has passed it.
+pub(super) fn is_remembered_by(sessions: &Weak<Sessions>, key: SessionKey) {
+    let _without_a_scope = SCOPE.try_with(|session| {
+        let Some(made) = session.made.as_ref().filter(|made| made.key == key) else {
+            return;
+        };
+        let mut remembered_by = made.remembered_by.lock();
+        if !remembered_by.iter().any(|known| known.ptr_eq(sessions)) {
+            remembered_by.push(Weak::clone(sessions));
+        }
+    });
 }

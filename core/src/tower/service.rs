@@ -52,10 +52,13 @@ where
         Box::pin(async move {
             let session = Session::new();
             let key = session.key();
-            let begun = layer.resume(key, request.headers()).await;
-            let mut answer = session.scope(async { ready.call(request).await }).await?;
-            layer.tokens_of(key, &begun, answer.headers_mut()).await;
-            Ok(answer)
+            let in_session = async {
+                let begun = layer.resume(key, request.headers()).await;
+                let mut answer = ready.call(request).await?;
+                layer.tokens_of(key, &begun, answer.headers_mut()).await;
+                Ok(answer)
+            };
+            session.scope(in_session).await
         })
     }
 }
