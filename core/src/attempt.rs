@@ -8,22 +8,17 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use crate::backend::{Hold, Statement};
-use crate::classify::Dialect;
-use crate::clock::Moment;
-use crate::config::Consistency;
 use crate::error::{AttemptFailure, Phase, SplitError};
 use crate::fault::Fault;
 use crate::health::HealthEvent;
 use crate::in_flight::InFlight;
 use crate::intent::{Cause, Intent};
 use crate::node::Node;
-use crate::node_id::NodeId;
 use crate::observe;
 use crate::reason::Reason;
 use crate::role::Role;
 use crate::route::{self, Asks, Decision, Request};
-use crate::session::{Floor, Pin, Read, Reads, SessionKey};
-use crate::session_state;
+use crate::session::SessionKey;
 use crate::shared::Shared;
 
 /// Replicas that may fail one statement before it goes to the primary.
@@ -150,7 +145,9 @@ impl<'a, S: Statement> Run<'a, S> {
                 [None, None]
             },
         };
-        let started_at = shared.clock.now();
+        let reading = self
+            .sessions_that_read()
+            .map(|keys| (keys, shared.clock.now()));
         let mut execution = pin!(self.statement.execute(connection, hold));
         let result = if is_replica {
             tokio::select! {
@@ -166,12 +163,15 @@ impl<'a, S: Statement> Run<'a, S> {
             execution.as_mut().await
         };
         let output = result.map_err(|error| self.failed(Phase::Execute, error))?;
-        if self.request.remembers_reads() {
-            let generation = connected.generation;
-            let keys = [Some(SessionKey::current()), self.request.session];
-            shared.has_read(keys, node.id, generation, started_at);
+        if let Some((keys, started_at)) = reading {
+            shared.has_read(keys, node.id, connected.generation, started_at);
         }
         Ok(output)
+    }
+
+    fn sessions_that_read(&self) -> Option<[Option<SessionKey>; 2]> {
+        let remembers = self.request.remembers_reads();
+        remembers.then(|| self.shared.monotonic(self.request.session))?
     }
 
     /// Waits for a connection: on a replica no longer than the checkout deadline, nor once the node
@@ -314,117 +314,5 @@ impl<'a, S: Statement> Run<'a, S> {
         // a handle has one connection, which is then all that is in the transaction
         let key = self.request.session.unwrap_or_else(SessionKey::current);
         self.shared.sessions.in_raw_transaction(key, is_open);
-    }
-}
-
-impl Shared {
-    /// Everything about a statement that is known before it is routed.
-    pub(crate) fn request(&self, sql: &str, asks: Asks) -> Request {
-        let intent = asks.declared.unwrap_or_else(|| self.intent(sql));
-        let misrouted = intent == Intent::Read
-            && asks.declared.is_none()
-            && self
-                .misroutes
-                .contains(|| crate::fingerprint(self.dialect, sql));
-        let (consistency, max_staleness) = asks.concern.here().settled(&self.options);
-        let now = self.clock.now();
-        let floor = self.floor(consistency, asks.session, now);
-        let read_last = floor.reads.iter().flatten().map(Reads::node);
-        let prefers = asks.prefers.into_iter().chain(read_last);
-        Request {
-            intent,
-            hint: asks.hint,
-            session: asks.session,
-            consistency,
-            max_staleness,
-            prefers: prefers.map(route::bit_of).fold(0, |all, bit| all | bit),
-            floor,
-            now,
-            tried: 0,
-            fell_behind: 0,
-            misrouted,
-        }
-    }
-
-    fn floor(&self, consistency: Consistency, handle: Option<SessionKey>, now: Moment) -> Floor {
-        match consistency {
-            Consistency::Session | Consistency::Strong => self.sessions.floor(handle, now),
-            Consistency::Process => self.sessions.floor_of_all(handle, now),
-            // which connection holds a transaction or some state is no matter of freshness
-            Consistency::Eventual => Floor {
-                pin: (self.sessions.floor(handle, now).pin).filter(|pin| *pin != Pin::RawHandle),
-                ..Floor::default()
-            },
-        }
-    }
-
-    /// A read of these sessions was answered by a node.
-    pub(crate) fn has_read(
-        &self,
-        keys: [Option<SessionKey>; 2],
-        on: NodeId,
-        generation: u64,
-        started_at: Moment,
-    ) {
-        let read = Read {
-            on,
-            generation,
-            started_at,
-            answered_at: self.clock.now(),
-        };
-        for key in keys.into_iter().flatten() {
-            self.sessions.read(key, read);
-        }
-    }
-
-    /// What the text says where that did not decide the route: on MySQL everything is on the primary.
-    fn by_text(&self, request: &Request, sql: &str) -> Intent {
-        match self.dialect {
-            Dialect::MySql => crate::classify(self.dialect, sql),
-            Dialect::Postgres | Dialect::Sqlite => request.intent,
-        }
-    }
-
-    /// Whether a statement changes its connection in a way that the handle's next ones may rely on.
-    pub(crate) fn note_state(&self, intent: Intent, sql: &str, handle: SessionKey) {
-        let changes = match intent {
-            Intent::Primary(Cause::SessionState) => !session_state::is_local(sql),
-            Intent::Primary(Cause::MultipleStatements) => true,
-            Intent::Primary(Cause::Function) => session_state::calls_for_session(sql),
-            Intent::Primary(_) | Intent::Read => false,
-        };
-        if changes {
-            self.sessions.has_state(handle);
-        }
-    }
-
-    /// Routes once, and asks for faster sampling if a floor kept the read off the replicas.
-    pub(crate) fn route(&self, request: &Request) -> Decision<'_> {
-        let now = request.now;
-        let mut rng = rand::rng();
-        let policy = self.policy.as_ref();
-        let decision = route::route(
-            &self.topology,
-            request,
-            &self.options,
-            policy,
-            now,
-            &mut rng,
-        );
-        match (decision.reason, request.max_staleness) {
-            (Reason::FloorNotMet, _) => {
-                self.demand
-                    .raise(request.floor.highest(), now, &self.topology);
-            }
-            // a bound that the slow pace cannot keep
-            (Reason::TooStale, Some(bound))
-                if request.max_staleness != self.options.max_staleness =>
-            {
-                let floor = now.before(bound);
-                self.demand.raise(floor, now, &self.topology);
-            }
-            _ => {}
-        }
-        decision
     }
 }

@@ -63,6 +63,7 @@ mod position;
 pub mod postgres;
 mod reason;
 mod refusal;
+mod request;
 mod role;
 mod route;
 mod select;

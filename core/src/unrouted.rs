@@ -72,11 +72,9 @@ impl Splitter {
         node: &Node,
         handle: Option<SessionKey>,
     ) -> Option<TransactionRead> {
-        let keys = [Some(SessionKey::current()), handle];
-        let keys = keys.map(|key| key.filter(|key| key.reads_monotonically()));
-        keys.iter().any(Option::is_some).then(|| TransactionRead {
+        Some(TransactionRead {
+            keys: self.shared.monotonic(handle)?,
             shared: Arc::clone(&self.shared),
-            keys,
             node: node.id(),
             generation: node.generation(),
             started_at: self.shared.clock.now(),

@@ -35,7 +35,7 @@ const LAYERS: [&[&str]; 9] = [
     &["node", "in_flight", "topology"],
     &["select", "route", "demand", "observe"],
     &["shared", "backend", "sqlite", "opening", "status"],
-    &["attempt", "monitor"],
+    &["attempt", "monitor", "request"],
     &["splitter", "unrouted", "carry", "tower"],
 ];
 

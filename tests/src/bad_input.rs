@@ -70,16 +70,25 @@ pub async fn unusable_urls<A: Application>() -> Result<()> {
     for (settings, field, value) in cases {
         let error = refused::<A>(&settings).await?;
         let text = A::ours(&error).context("an error of ours")?.to_string();
-        ensure!(
-            text.starts_with(&format!("{field}: ")),
-            "{text} does not name {field}"
-        );
-        ensure!(text.contains(value), "{text} does not say {value}");
-        ensure!(
-            text.contains("; use "),
-            "{text} does not say what is accepted"
-        );
+        tells(&text, field, value)?;
     }
+    Ok(())
+}
+
+/// The message names the field, the value, and what would be accepted.
+///
+/// # Errors
+/// It does not.
+pub fn tells(text: &str, field: &str, value: &str) -> Result<()> {
+    ensure!(
+        text.starts_with(&format!("{field}: ")),
+        "{text} does not name {field}"
+    );
+    ensure!(text.contains(value), "{text} does not say {value}");
+    ensure!(
+        text.contains("; use "),
+        "{text} does not say what is accepted"
+    );
     Ok(())
 }
 

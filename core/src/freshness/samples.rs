@@ -108,6 +108,19 @@ mod tests {
         }
     }
 
+    /// Samples so much later and further than the one before: as they are kept, and all of them.
+    fn pushed(steps: Vec<(u64, u64)>) -> (Samples, Vec<Sample>) {
+        let (mut at, mut position) = (0, 0);
+        let (mut samples, mut all) = (Samples::default(), Vec::new());
+        for (later, further) in steps {
+            at += later;
+            position += further;
+            samples.push(sample(at, position));
+            all.push(sample(at, position));
+        }
+        (samples, all)
+    }
+
     #[test]
     fn an_idle_primary_keeps_its_newest_sample_only() {
         let mut samples = Samples::default();
@@ -137,16 +150,10 @@ mod tests {
             steps in proptest::collection::vec((1_u64..5, 0_u64..5), 1..3_000),
             asked in 0_u64..12_000,
         ) {
-            let (mut at, mut position) = (0, 0);
-            let (mut samples, mut all) = (Samples::default(), Vec::new());
-            for (later, further) in steps {
-                at += later;
-                position += further;
-                samples.push(sample(at, position));
-                all.push(sample(at, position));
-            }
+            let (samples, all) = pushed(steps);
             let reached = samples.reached(Lsn(asked));
-            prop_assert_eq!(reached.is_some(), position >= asked);
+            let newest = all.last().map_or(0, |newest| newest.position.0);
+            prop_assert_eq!(reached.is_some(), newest >= asked);
             let as_fresh = all.iter().filter(|s| reached.is_some_and(|at| s.taken_at >= at));
             for s in as_fresh {
                 prop_assert!(s.position.0 >= asked);
@@ -158,14 +165,7 @@ mod tests {
             steps in proptest::collection::vec((1_u64..5, 0_u64..5), 1..3_000),
             replayed in 0_u64..12_000,
         ) {
-            let (mut at, mut position) = (0, 0);
-            let (mut samples, mut all) = (Samples::default(), Vec::new());
-            for (later, further) in steps {
-                at += later;
-                position += further;
-                samples.push(sample(at, position));
-                all.push(sample(at, position));
-            }
+            let (samples, all) = pushed(steps);
             let best = all.iter().filter(|s| s.position.0 <= replayed).map(|s| s.taken_at).max();
             let proved = samples.proves(Lsn(replayed));
             prop_assert!(proved <= best);

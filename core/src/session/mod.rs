@@ -214,12 +214,9 @@ impl Sessions {
         });
     }
 
-    /// The session's read was answered.
+    /// The read of a session that never reads backwards was answered.
     pub(crate) fn read(&self, key: SessionKey, read: Read) {
-        if !self.remembers_writes || !key.reads_monotonically() {
-            return;
-        }
-        self.update(key, |entry| match &mut entry.reads {
+        self.remember(key, |entry| match &mut entry.reads {
             Some(reads) => reads.add(read),
             none => *none = Some(Reads::first(read)),
         });
