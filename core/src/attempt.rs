@@ -94,14 +94,23 @@ impl<'a, S: Statement> Run<'a, S> {
 
     async fn finish(mut self) -> Result<S::Output, S::Error> {
         let mut forced = None;
+        let mut may_wait = true;
         loop {
-            let decision = match forced {
+            let mut decision = match forced {
                 Some(reason) => Decision {
                     node: self.shared.topology.primary(),
                     reason,
                 },
                 None => self.shared.route(&self.request),
             };
+            if forced.is_none() && may_wait && decision.node.role == Role::Primary {
+                let waited = self.shared.wait_for_replica(&self.request, decision.reason);
+                if waited.await {
+                    may_wait = false;
+                    self.request.now = self.shared.clock.now();
+                    decision = self.shared.route(&self.request);
+                }
+            }
             let node = Arc::clone(decision.node);
             match self.attempt(&node, decision.reason).await {
                 Ok(output) => {

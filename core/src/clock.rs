@@ -87,6 +87,6 @@ impl Clock {
 }
 
 /// 2^64 nanoseconds are 584 years: saturating is only for arithmetic on absurd settings.
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

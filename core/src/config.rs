@@ -101,6 +101,10 @@ pub struct Options {
     /// How long one attempt may wait for a connection to a replica. Default 1 s. The primary keeps
     /// the time limit of its pool.
     pub checkout_deadline: Duration,
+    /// How long a read may wait, once, for a replica to become fresh enough before it goes to the primary.
+    /// Default 10 ms, 0 to 10 s; 0 switches waiting off. No read waits for a replica that is known to lag by
+    /// more.
+    pub read_wait: Duration,
     /// How long a probe may take, connecting included. Default 1 s.
     pub probe_deadline: Duration,
     /// How often nodes are sampled when nothing waits. Default 1 s.
@@ -144,6 +148,7 @@ impl Default for Options {
             max_staleness: Some(Duration::from_secs(30)),
             primary_loss: PrimaryLoss::default(),
             checkout_deadline: Duration::from_secs(1),
+            read_wait: Duration::from_millis(10),
             probe_deadline: Duration::from_secs(1),
             sample_slow: Duration::from_secs(1),
             sample_fast: Duration::from_millis(5),
@@ -210,6 +215,12 @@ impl Options {
         const DAY: Duration = Duration::from_secs(86_400);
         let bounds = [
             ("checkout_deadline", self.checkout_deadline, MS, MINUTE),
+            (
+                "read_wait",
+                self.read_wait,
+                Duration::ZERO,
+                Duration::from_secs(10),
+            ),
             ("probe_deadline", self.probe_deadline, MS, MINUTE),
             ("sample_slow", self.sample_slow, MS, MINUTE),
             ("sample_fast", self.sample_fast, MS, self.sample_slow),
@@ -255,6 +266,7 @@ mod tests {
 
     #[rstest]
     #[case::checkout_deadline(|o: &mut Options| o.checkout_deadline = Duration::ZERO)]
+    #[case::read_wait(|o: &mut Options| o.read_wait = Duration::from_secs(11))]
     #[case::probe_deadline(|o: &mut Options| o.probe_deadline = Duration::from_secs(61))]
     #[case::sample_slow(|o: &mut Options| o.sample_slow = Duration::ZERO)]
     #[case::sample_fast(|o: &mut Options| o.sample_fast = Duration::from_secs(2))]

@@ -61,6 +61,7 @@ mod opening;
 mod option_methods;
 mod position;
 pub mod postgres;
+mod rate;
 mod reason;
 mod refusal;
 mod request;
@@ -79,6 +80,7 @@ mod topology;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod unrouted;
+mod wait;
 
 pub use backend::{Hold, ProbeConnection, ProbeError, Prober, Statement};
 pub use classify::{

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::backend::{ProbeConnection, ProbeError, Prober};
 use crate::clock::Moment;
+use crate::demand;
 use crate::fault::Fault;
 use crate::freshness::Verdict;
 use crate::health::HealthEvent;
@@ -129,6 +130,7 @@ impl Task {
             return true;
         }
         let (shared, options) = (&self.shared, &self.shared.options);
+        self.count_question();
         let limit = options.probe_deadline * CATALOGUE_DEADLINES;
         match timeout(limit, connection.read_catalogue()).await {
             Ok(Ok(Some(catalogue))) => {
@@ -159,7 +161,7 @@ impl Task {
         connection: &mut dyn ProbeConnection,
     ) -> Result<Option<u64>, ProbeError> {
         let opening = Opening::of(&self.shared, &self.node);
-        let identity = self.bounded(connection.identify()).await?;
+        let identity = self.answer(connection.identify()).await?;
         let verdict = opening.answered(&identity);
         // only now: whoever waits for the first probe wants to see what came of it
         self.node.observe(HealthEvent::ProbeSucceeded, None);
@@ -183,7 +185,7 @@ impl Task {
         let sent_at = shared.clock.now();
         let index = self.node.id.replica_index();
         let asked = index.and_then(|i| shared.freshness(|f| f.ask(i, Some(generation), sent_at)));
-        let reading = self.bounded(connection.read_position()).await?;
+        let reading = self.answer(connection.read_position()).await?;
         self.node.observe(HealthEvent::ProbeSucceeded, None);
         let now = shared.clock.now();
         let (Some(index), Some(asked)) = (index, asked) else {
@@ -217,17 +219,34 @@ impl Task {
     }
 
     fn pace(&self) -> Duration {
-        let (shared, options) = (&self.shared, &self.shared.options);
-        if shared
-            .demand
-            .is_pressing(shared.clock.now(), &shared.topology)
-        {
-            options.sample_fast
-        } else {
+        let options = &self.shared.options;
+        self.pace_of_waiters().unwrap_or_else(|| {
             // many processes must not ask in step
             options
                 .sample_slow
                 .mul_f64(rand::rng().random_range(0.9..1.1))
+        })
+    }
+
+    /// How often to ask for those who wait for a replica; `None` if nothing that this node may answer is
+    /// waited for.
+    fn pace_of_waiters(&self) -> Option<Duration> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let floor = shared.demand.pressing(now)?;
+        let replicas = shared.topology.replicas().iter();
+        let mut lacking = replicas
+            .filter(|node| demand::lacks(node, floor, now))
+            .peekable();
+        match self.node.role {
+            Role::Replica => lacking
+                .any(|node| Arc::ptr_eq(node, &self.node))
+                .then(|| demand::pace([&self.node], &shared.options)),
+            Role::Primary => {
+                lacking.peek()?;
+                let is_sampled = shared.freshness(|f| f.is_sampled_after(floor));
+                (!is_sampled).then(|| demand::pace(lacking, &shared.options))
+            }
         }
     }
 
@@ -254,6 +273,18 @@ impl Task {
         self.shared
             .sessions
             .forget(passed.unwrap_or(Moment::NEVER), now);
+    }
+
+    fn count_question(&self) {
+        self.node.questions.count(self.shared.clock.now());
+    }
+
+    async fn answer<T>(
+        &self,
+        question: impl Future<Output = Result<T, ProbeError>>,
+    ) -> Result<T, ProbeError> {
+        self.count_question();
+        self.bounded(question).await
     }
 
     async fn bounded<T>(

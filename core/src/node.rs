@@ -11,11 +11,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::freshness::Evidence;
 use crate::health::{Health, HealthEvent, HealthState};
 use crate::node_id::NodeId;
 use crate::position::Lsn;
+use crate::rate::Rate;
 use crate::refusal::Refusal;
 use crate::role::Role;
 
@@ -35,10 +36,13 @@ pub struct Node {
     pub(crate) role: Role,
     pub(crate) in_flight: AtomicU32,
     pub(crate) served: AtomicU64,
+    /// Questions that the monitor asked it.
+    pub(crate) questions: Rate,
     /// Asks the prober for a probe now; requests made meanwhile are one request.
     pub(crate) probe_wanted: Notify,
     fresh_as_of: AtomicU64,
     stale_as_of: AtomicU64,
+    lag: AtomicU64,
     generation: AtomicU64,
     since: AtomicU64,
     shared: AtomicBool,
@@ -68,9 +72,11 @@ impl Node {
             role,
             in_flight: AtomicU32::new(0),
             served: AtomicU64::new(0),
+            questions: Rate::default(),
             probe_wanted: Notify::new(),
             fresh_as_of: AtomicU64::new(0),
             stale_as_of: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             since: AtomicU64::new(0),
             shared: AtomicBool::new(false),
@@ -131,6 +137,12 @@ impl Node {
         (as_of != Moment::NEVER).then(|| now.since(as_of))
     }
 
+    /// How far the node is known to have lagged, at least, when it was asked last. Zero if it had caught up,
+    /// and as long as nothing is known.
+    pub(crate) fn lag_at_least(&self) -> Duration {
+        Duration::from_nanos(self.lag.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -170,6 +182,7 @@ impl Node {
         self.stale_as_of
             .store(of(evidence.stale_as_of), Ordering::Release);
         self.shared.store(evidence.shared, Ordering::Release);
+        self.lag.store(nanos(evidence.lag), Ordering::Relaxed);
         observed.position = evidence.position;
         let changed = observed.refusal != evidence.refusal;
         observed.refusal = evidence.refusal;

@@ -71,6 +71,14 @@ macro_rules! option_methods {
             self
         }
 
+        /// How long a read may wait, once, for a replica to have what the session wrote before it goes to
+        /// the primary. Default 10 ms, 0 to 10 s; 0 switches waiting off. A read that waits holds no
+        /// connection, and none waits for a replica that is known to lag by more.
+        pub fn read_wait(mut self, limit: ::std::time::Duration) -> Self {
+            self.options.read_wait = limit;
+            self
+        }
+
         /// How long a probe may take, connecting included. Default 1 s, 1 ms to 60 s.
         pub fn probe_deadline(mut self, deadline: ::std::time::Duration) -> Self {
             self.options.probe_deadline = deadline;

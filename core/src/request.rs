@@ -115,20 +115,25 @@ impl Shared {
             now,
             &mut rng,
         );
-        match (decision.reason, request.max_staleness) {
-            (Reason::FloorNotMet, _) => {
-                self.demand
-                    .raise(request.floor.highest(), now, &self.topology);
-            }
+        if let Some(floor) = self.floor_in_want(request, decision.reason) {
+            let (topology, options) = (&self.topology, &self.options);
+            self.demand.raise(floor, now, topology, options);
+        }
+        decision
+    }
+
+    /// What a replica has to pass so that it may serve a read for which none was fresh enough; `None` if
+    /// sampling faster would not help.
+    pub(crate) fn floor_in_want(&self, request: &Request, reason: Reason) -> Option<Moment> {
+        match (reason, request.max_staleness) {
+            (Reason::FloorNotMet, _) => Some(request.floor.highest()),
             // a bound that the slow pace cannot keep
             (Reason::TooStale, Some(bound))
                 if request.max_staleness != self.options.max_staleness =>
             {
-                let floor = now.before(bound);
-                self.demand.raise(floor, now, &self.topology);
+                Some(request.now.before(bound))
             }
-            _ => {}
+            _ => None,
         }
-        decision
     }
 }

@@ -258,6 +258,20 @@ impl Survey {
     }
 }
 
+/// Whether a replica may serve the read now.
+pub(crate) fn some_replica_serves(topology: &Topology, request: &Request, now: Moment) -> bool {
+    Survey::of(topology.replicas(), request, now).admitted != 0
+}
+
+/// Replicas that neither failed this statement nor turned out to be older than was known of them.
+pub(crate) fn untried<'a>(
+    replicas: impl Iterator<Item = &'a Arc<Node>>,
+    request: &Request,
+) -> impl Iterator<Item = &'a Arc<Node>> {
+    let given_up = request.tried | request.fell_behind;
+    replicas.filter(move |node| given_up & bit_of(node.id) == 0)
+}
+
 fn meets_floor(node: &Node, floor: &Floor, now: Moment) -> bool {
     let fresh_as_of = node.fresh_as_of(now);
     let generation = node.generation();

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::classify::Dialect;
 use crate::clock::Clock;
 use crate::config::Options;
-use crate::demand::Demand;
+use crate::demand::{Demand, Waits};
 use crate::freshness::Freshness;
 use crate::intent::Intent;
 use crate::intents::Intents;
@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) intents: Intents,
     pub(crate) demand: Demand,
     pub(crate) counters: [AtomicU64; Reason::COUNT],
+    pub(crate) waits: Waits,
     freshness: Mutex<Freshness>,
     /// Wakes whoever waits for a reply of some node.
     pub(crate) learned: Notify,
@@ -58,6 +59,7 @@ impl Shared {
             intents: Intents::default(),
             demand: Demand::default(),
             counters: [const { AtomicU64::new(0) }; Reason::COUNT],
+            waits: Waits::default(),
             freshness: Mutex::new(freshness),
             learned: Notify::new(),
         }

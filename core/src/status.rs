@@ -37,6 +37,10 @@ pub struct Status {
     pub epoch: u64,
     /// Sessions whose writes are remembered.
     pub sessions: usize,
+    /// Reads that waited until a replica was fresh enough, see `read_wait`.
+    pub reads_that_waited: u64,
+    /// Reads that waited so for nothing, and then ran on the primary.
+    pub reads_that_waited_in_vain: u64,
     /// Statements that a replica refused as writes and that now go to the primary: the newest 1,024,
     /// each whatever its values.
     pub misroutes: usize,
@@ -70,6 +74,9 @@ pub struct NodeStatus {
     pub refusal: Option<Refusal>,
     /// Every commit older than this is visible on it; `None` if unknown. Zero for the primary.
     pub staleness: Option<Duration>,
+    /// How far it lagged at least when it was asked last; `None` if unknown. Between this and
+    /// `staleness`, which also counts the time since it was asked, lies how far it lags now.
+    pub lag_at_least: Option<Duration>,
     /// Bytes of log that it has not replayed; `None` if unknown.
     pub lag_bytes: Option<u64>,
     /// How often evidence about it was voided: another server, or one that went backwards.
@@ -78,6 +85,11 @@ pub struct NodeStatus {
     pub in_flight: u32,
     /// Statements that ran on it.
     pub served: u64,
+    /// Questions that the monitor asked it: about one a second, and more while somebody waits for a replica,
+    /// but never more than one in each `sample_fast`.
+    pub questions: u64,
+    /// The same for each of the last ten seconds, as a mean.
+    pub questions_per_second: f64,
     /// The driver's message when it was last found down; cleared when it is up.
     pub last_error: Option<String>,
     /// What else there is to know, such as a safeguard that is off.
@@ -94,10 +106,13 @@ impl Status {
             health: HealthState::Unknown,
             refusal: None,
             staleness: Some(Duration::ZERO),
+            lag_at_least: Some(Duration::ZERO),
             lag_bytes: Some(0),
             generation: 0,
             in_flight: 0,
             served: 0,
+            questions: 0,
+            questions_per_second: 0.0,
             last_error: None,
             remark: Some("without replicas nothing is watched".to_owned()),
         };
@@ -106,6 +121,8 @@ impl Status {
             statements: BTreeMap::new(),
             epoch: 0,
             sessions: 0,
+            reads_that_waited: 0,
+            reads_that_waited_in_vain: 0,
             misroutes: 0,
             user_functions: None,
             avoided_names: None,
@@ -143,6 +160,8 @@ impl Shared {
                 .collect(),
             epoch,
             sessions: self.sessions.len(),
+            reads_that_waited: self.waits.served.load(Ordering::Relaxed),
+            reads_that_waited_in_vain: self.waits.in_vain.load(Ordering::Relaxed),
             misroutes: self.misroutes.len(),
             user_functions: known.map(|(functions, _)| functions),
             avoided_names: known.map(|(_, avoided)| avoided),
@@ -165,10 +184,13 @@ impl Shared {
             health: node.health(),
             refusal: node.refusal(),
             staleness,
+            lag_at_least: staleness.map(|_| node.lag_at_least()),
             lag_bytes,
             generation: node.generation(),
             in_flight: node.in_flight(),
             served: node.served.load(Ordering::Relaxed),
+            questions: node.questions.total(),
+            questions_per_second: node.questions.per_second(self.clock.now()),
             last_error: node.last_error(),
             remark: node.remark(),
         }

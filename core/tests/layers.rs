@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 9] = [
         "connected",
         "error",
         "option_methods",
+        "rate",
         "token",
     ],
     &[
@@ -35,7 +36,7 @@ const LAYERS: [&[&str]; 9] = [
     &["node", "in_flight", "topology"],
     &["select", "route", "demand", "observe"],
     &["shared", "backend", "sqlite", "opening", "status"],
-    &["attempt", "monitor", "request"],
+    &["attempt", "monitor", "request", "wait"],
     &["splitter", "unrouted", "carry", "tower"],
 ];
 

@@ -20,6 +20,13 @@ async fn uneven() -> World {
     world
 }
 
+/// For tests of what a read does that finds no replica at once.
+fn without_waiting() -> Options {
+    let mut options = Options::default();
+    options.read_wait = Duration::ZERO;
+    options
+}
+
 fn asks(session: SessionKey) -> Asks {
     let mut asks = Asks::from(Hint::None);
     asks.session = Some(session);
@@ -139,7 +146,7 @@ async fn what_a_scope_has_tightened_is_loosened_only_inside_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bound_of_one_read_excludes_replicas_beyond_it_and_quickens_the_sampling() {
-    let world = World::start(1, Options::default()).await;
+    let world = World::start(1, without_waiting()).await;
     world.pool_connections();
     sleep(Duration::from_millis(500)).await;
     let tight = || concerned(ReadConcern::new().max_staleness(Duration::from_millis(50)));
@@ -156,7 +163,7 @@ async fn a_bound_of_one_read_excludes_replicas_beyond_it_and_quickens_the_sampli
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_stays_on_the_primary_for_as_long_as_asked() {
-    let world = World::start(1, Options::default()).await;
+    let world = World::start(1, without_waiting()).await;
     world.pool_connections();
     let session = SessionKey::made();
     world

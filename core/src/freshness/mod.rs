@@ -32,6 +32,8 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use crate::clock::Moment;
 use crate::identity::{Identity, Reading, Server};
 use crate::position::Lsn;
@@ -164,6 +166,7 @@ impl Freshness {
             since: self.primary_since,
             refusal: self.primary_refusal,
             position: self.newest_position(),
+            lag: Duration::ZERO,
         }
     }
 

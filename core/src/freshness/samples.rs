@@ -76,10 +76,23 @@ impl Samples {
         self.ring.get(before).map(|sample| sample.position)
     }
 
-    /// An older sample at the same position is implied by the new one: an idle primary costs one
-    /// entry, however long it idles.
+    /// The instant of the oldest sample above `replayed` that was taken before `asked`: at `asked` the
+    /// replica lagged at least since then. `None` if it is not known to have lagged.
+    pub(crate) fn lacks_since(&self, replayed: Lsn, asked: Moment) -> Option<Moment> {
+        let at_or_below = self
+            .ring
+            .partition_point(|sample| sample.position <= replayed);
+        let oldest = self.ring.get(at_or_below)?;
+        (oldest.taken_at < asked).then_some(oldest.taken_at)
+    }
+
+    /// Of the samples at one position only the first, since when a replica lacks it, and the last, until when
+    /// it has everything, say something: an idle primary costs two entries, however long it idles.
     fn drop_superseded(&mut self, position: Lsn) {
-        if self.ring.last().is_some_and(|s| s.position == position) {
+        if let [.., first, last] = self.ring.as_slice()
+            && first.position == position
+            && last.position == position
+        {
             self.ring.pop();
         }
     }
@@ -122,14 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_primary_keeps_its_newest_sample_only() {
+    fn an_idle_primary_keeps_its_first_and_its_newest_sample_only() {
         let mut samples = Samples::default();
         for at in 1..1_000 {
             samples.push(sample(at, 7));
         }
-        assert_eq!(samples.ring, [sample(999, 7)]);
+        assert_eq!(samples.ring, [sample(1, 7), sample(999, 7)]);
         assert_eq!(samples.proves(Lsn(7)), Some(Moment(999)));
         assert_eq!(samples.proves(Lsn(6)), None);
+        assert_eq!(samples.reached(Lsn(7)), Some(Moment(1)));
+        assert_eq!(samples.lacks_since(Lsn(6), Moment(500)), Some(Moment(1)));
+        assert_eq!(samples.lacks_since(Lsn(7), Moment(500)), None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Decides when evidence is voided. Must never let a reply raise what is known unless the very
 //! server that would serve the next statement has shown it.
 
+use std::time::Duration;
+
 use super::samples::Samples;
 use crate::clock::Moment;
 use crate::identity::{Identity, Reading, Server};
@@ -42,6 +44,8 @@ pub(crate) struct Evidence {
     pub(crate) since: Moment,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) position: Option<Lsn>,
+    /// How far it is known to have lagged, at least, when it was asked last.
+    pub(crate) lag: Duration,
 }
 
 /// What is known of one replica.
@@ -58,6 +62,7 @@ pub(super) struct Shown {
     received_at: Moment,
     /// The latest question that was answered, and its answer.
     latest: Option<(Moment, Lsn)>,
+    lag: Duration,
     refusal: Option<Refusal>,
     fresh_in_epoch: Option<Moment>,
     fresh_at_all: Option<Moment>,
@@ -81,6 +86,7 @@ impl Shown {
             since: self.since,
             refusal: self.refusal,
             position: self.position,
+            lag: self.lag,
         }
     }
 
@@ -178,6 +184,10 @@ impl Shown {
         let proved = self.position.and_then(|position| samples.proves(position));
         self.fresh_in_epoch = self.fresh_in_epoch.max(proved);
         self.fresh_at_all = self.fresh_at_all.max(proved);
+        if let Some((asked, position)) = self.latest {
+            let since = samples.lacks_since(position, asked);
+            self.lag = since.map_or(Duration::ZERO, |since| asked.since(since));
+        }
     }
 
     /// Floors accept nothing of an earlier epoch; bounds do, or a failover would send every read
