@@ -1,5 +1,10 @@
 //! Reads that wait for a replica, and what the nodes are asked meanwhile, in virtual time.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a statement that fails where it must not fails the test"
+)]
+
 mod fake;
 
 use std::time::Duration;
