@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -15,6 +16,7 @@ use crate::fault::Fault;
 use crate::identity::{Identity, Reading};
 use crate::in_flight::InFlight;
 use crate::node::Node;
+use crate::position::Lsn;
 use crate::session::WriteMark;
 
 /// A failed probe.
@@ -113,6 +115,17 @@ pub trait ProbeConnection: Send {
     /// # Errors
     /// As [`identify`](Self::identify); also if the server's role has changed.
     async fn read_position(&mut self) -> Result<Reading, ProbeError>;
+
+    /// Waits until a replica has replayed `position`, but no longer than `limit`; `false` at once where the
+    /// server cannot wait, which is the default. Only shortens the time to the next question: how it ends
+    /// proves nothing.
+    ///
+    /// # Errors
+    /// As [`identify`](Self::identify).
+    async fn wait_for(&mut self, position: Lsn, limit: Duration) -> Result<bool, ProbeError> {
+        let _ = (position, limit);
+        Ok(false)
+    }
 
     /// Asks a primary for its functions and views; `None` where the back end has none to tell apart,
     /// which is the default. Core asks rarely, and gives it a time limit.

@@ -20,6 +20,7 @@ use crate::freshness::Verdict;
 use crate::health::HealthEvent;
 use crate::node::Node;
 use crate::opening::Opening;
+use crate::position::Lsn;
 use crate::role::Role;
 use crate::shared::Shared;
 
@@ -110,8 +111,10 @@ impl Task {
             return Ok(());
         };
         let until = Instant::now() + self.shared.options.probe_reconnect;
+        let mut waited_for = None;
         while Instant::now() < until {
-            self.pause(self.pace()).await;
+            self.await_next_question(connection, &mut waited_for)
+                .await?;
             if !self.ask(connection, generation).await? {
                 return Ok(());
             }
@@ -216,6 +219,47 @@ impl Task {
             *due = now + self.shared.options.catalogue_refresh;
         }
         is_due
+    }
+
+    /// Waits until it is time for the next question. Where the server can wait for a position itself, it is
+    /// time as soon as the replica has what somebody waits for.
+    async fn await_next_question(
+        &self,
+        connection: &mut dyn ProbeConnection,
+        waited_for: &mut Option<Lsn>,
+    ) -> Result<(), ProbeError> {
+        self.pause(self.pace()).await;
+        let position = self
+            .position_in_want()
+            .filter(|_| self.node.role == Role::Replica);
+        // only once for each: what a server says of a position on another history repeats itself
+        if position.is_some() && position > *waited_for {
+            *waited_for = position;
+            let limit = self.shared.options.probe_deadline / 2;
+            let wait = connection.wait_for(position.unwrap_or_default(), limit);
+            match self.bounded(wait).await {
+                Ok(true) => self.count_question(),
+                Ok(false) => {}
+                // a setting of the role's forbids it, say; the node itself is none the worse for it
+                Err(error) if error.fault == Fault::Query => {
+                    tracing::info!(node = %self.node.name, %error, "the server does not wait");
+                    *waited_for = Some(Lsn::LAST);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The position that this replica lacks of what somebody waits for, if a sample tells it.
+    fn position_in_want(&self) -> Option<Lsn> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let floor = shared.demand.pressing(now)?;
+        if !demand::lacks(&self.node, floor, now) {
+            return None;
+        }
+        shared.freshness(|f| f.position_after(floor))
     }
 
     fn pace(&self) -> Duration {

@@ -41,6 +41,9 @@ const PAGE_HEADER: u64 = 24;
 const SEGMENT_HEADER: u64 = 40;
 
 impl Lsn {
+    /// After every position.
+    pub(crate) const LAST: Self = Self(u64::MAX);
+
     /// The position with a page header that holds no record taken off.
     ///
     /// At a page boundary the primary prints its insert position *after* the header of the new

@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::classify::{Catalogue, Volatility};
 use crate::identity::{Identity, Reading, Server};
@@ -24,16 +25,60 @@ SELECT r::text, \
                                  nullif((SELECT min_recovery_end_timeline FROM pg_control_recovery()), 0), \
                                  (SELECT timeline_id FROM pg_control_checkpoint())) \
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END::text, \
-       coalesce(inet_server_port(), 0)::text \
+       coalesce(inet_server_port(), 0)::text, \
+       current_setting('server_version_num') \
 FROM (SELECT pg_is_in_recovery() AS r) AS server";
 
 /// How many columns [`IDENTIFY`] yields.
-pub const COLUMNS: usize = 7;
+pub const COLUMNS: usize = 8;
 
 /// Where the server stands: the first two columns of [`IDENTIFY`], for [`position_of`].
 pub const READ_POSITION: &str = "\
 SELECT r::text, CASE WHEN r THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text \
 FROM (SELECT pg_is_in_recovery() AS r) AS server";
+
+/// The first version whose replicas wait for a position themselves.
+const WAITS_SINCE: u32 = 190_000;
+
+/// What [`position_of`] and [`wait_for`] need to know of a server, from [`identity_of`].
+///
+/// ```
+/// use orm_split_core::postgres::Speaks;
+///
+/// // nothing was asked yet
+/// assert!(!Speaks::default().waits);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Speaks {
+    /// Bytes of a segment of its log.
+    pub segment: u64,
+    /// Whether it was in recovery.
+    pub in_recovery: bool,
+    /// Whether it knows `WAIT FOR LSN`.
+    pub waits: bool,
+}
+
+/// The statement with which a standby waits until it has replayed `position`, for `limit` at most: one row of
+/// one column that says how that ended. To be sent outside of a transaction, through the simple protocol. It
+/// knows of no timelines, so what it says proves nothing: ask for the position afterwards.
+///
+/// ```
+/// use std::time::Duration;
+/// use orm_split_core::postgres::wait_for;
+///
+/// # fn main() -> Result<(), orm_split_core::ParseLsnError> {
+/// let sql = wait_for("0/3000060".parse()?, Duration::from_millis(100));
+/// assert_eq!(sql, "WAIT FOR LSN '0/3000060' WITH (TIMEOUT '100ms', NO_THROW)");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn wait_for(position: Lsn, limit: Duration) -> String {
+    // 0 would be no limit
+    let limit = limit.as_millis().max(1);
+    format!("WAIT FOR LSN '{position}' WITH (TIMEOUT '{limit}ms', NO_THROW)")
+}
 
 /// Which functions are the user's, and which names are no plain reads: everything an ordinary role may
 /// read. [`CATALOGUE_COLUMNS`] columns of text for [`catalogue_of`]: what it is, schema, name, and what is
@@ -127,14 +172,13 @@ fn volatility(letter: Option<&str>) -> Volatility {
 #[error("unreadable answer to a probe: {0}")]
 pub struct Unreadable(String);
 
-/// Reads the answer to [`IDENTIFY`]; also gives the size of a log segment, in bytes, which
-/// [`position_of`] needs.
+/// Reads the answer to [`IDENTIFY`].
 ///
 /// # Errors
 /// The closure's, or a column is empty or holds something else than expected.
 pub fn identity_of<E: From<Unreadable>>(
     column: impl Fn(usize) -> Result<Option<String>, E>,
-) -> Result<(Identity, u64), E> {
+) -> Result<(Identity, Speaks), E> {
     let segment = number(&column, 2)?;
     let server = Server::new(
         number(&column, 3)?,
@@ -144,7 +188,13 @@ pub fn identity_of<E: From<Unreadable>>(
     );
     let (in_recovery, position) = position_of(&column, segment)?;
     let identity = Identity::new(server, in_recovery, Reading::Position(position));
-    Ok((identity, segment))
+    let version: u32 = number(&column, 7)?;
+    let speaks = Speaks {
+        segment,
+        in_recovery,
+        waits: version >= WAITS_SINCE,
+    };
+    Ok((identity, speaks))
 }
 
 /// Reads the answer to [`READ_POSITION`]: whether the server is in recovery, and its position.
@@ -180,14 +230,25 @@ fn text<E: From<Unreadable>>(
 mod tests {
     use super::*;
 
-    fn answer(columns: [Option<&str>; COLUMNS]) -> Result<(Identity, u64), Unreadable> {
+    fn answer(columns: [Option<&str>; COLUMNS]) -> Result<(Identity, Speaks), Unreadable> {
         identity_of(|index| Ok(columns[index].map(str::to_owned)))
     }
 
     #[test]
     fn a_standby_is_read_with_its_position_normalised() {
-        let columns = ["true", "0/3000018", "16777216", "7", "9", "2", "5432"];
-        let (identity, segment) = answer(columns.map(Some)).unwrap();
+        let columns = [
+            "true",
+            "0/3000018",
+            "16777216",
+            "7",
+            "9",
+            "2",
+            "5432",
+            "180006",
+        ];
+        let (identity, speaks) = answer(columns.map(Some)).unwrap();
+        let segment = speaks.segment;
+        assert!(speaks.in_recovery && !speaks.waits);
         assert!(identity.in_recovery);
         assert_eq!(
             (segment, identity.server),
@@ -199,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_empty_column_is_named() {
-        let mut columns = ["false", "0/1", "1", "7", "9", "2", "0"].map(Some);
+        let mut columns = ["false", "0/1", "1", "7", "9", "2", "0", "190000"].map(Some);
         columns[5] = None;
         let error = answer(columns).unwrap_err();
         assert!(error.to_string().contains("column 5"), "{error}");

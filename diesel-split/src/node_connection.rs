@@ -5,6 +5,7 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::query_builder::{QueryFragment, QueryId};
 use diesel::result::Error;
@@ -15,7 +16,7 @@ use diesel_async::{AsyncConnection, AsyncConnectionCore};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use orm_split_core::address::Address;
-use orm_split_core::{Catalogue, ConfigError, Dialect, Identity, ProbeError, Reading};
+use orm_split_core::{Catalogue, ConfigError, Dialect, Identity, Lsn, ProbeError, Reading};
 
 use crate::owned_query::{self, Dynamic, OwnedQuery, Static};
 
@@ -124,6 +125,18 @@ pub trait NodeConnection: AsyncConnection + PoolableConnection + Sealed + 'stati
         &'c mut self,
         witness: &'c Self::Witness,
     ) -> BoxFuture<'c, Result<Reading, ProbeError>>;
+
+    /// Waits until the server has replayed `position`, or for `limit`; `false` at once if it cannot wait.
+    #[doc(hidden)]
+    fn wait_for<'c>(
+        &'c mut self,
+        witness: &'c Self::Witness,
+        position: Lsn,
+        limit: Duration,
+    ) -> BoxFuture<'c, Result<bool, ProbeError>> {
+        let _ = (witness, position, limit);
+        Box::pin(std::future::ready(Ok(false)))
+    }
 
     /// Asks a primary for its functions and views; `None` where the back end has none to tell apart.
     #[doc(hidden)]

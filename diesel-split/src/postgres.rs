@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::query_builder::bind_collector::RawBytesBindCollector;
@@ -18,10 +19,10 @@ use diesel_async::{
 use futures_util::future::BoxFuture;
 use orm_split_core::address::{Address, NodeUrl};
 use orm_split_core::postgres::{
-    COLUMNS, IDENTIFY, READ_CATALOGUE, READ_POSITION, Unreadable, catalogue_of, identity_of,
-    position_of,
+    COLUMNS, IDENTIFY, READ_CATALOGUE, READ_POSITION, Speaks, Unreadable, catalogue_of,
+    identity_of, position_of, wait_for,
 };
-use orm_split_core::{Catalogue, ConfigError, Dialect, Fault, Identity, ProbeError, Reading};
+use orm_split_core::{Catalogue, ConfigError, Dialect, Fault, Identity, Lsn, ProbeError, Reading};
 use parking_lot::Mutex;
 use tokio_postgres::config::Host;
 
@@ -34,16 +35,9 @@ impl Sealed for AsyncPgConnection {}
 
 type Column = Nullable<Text>;
 
-/// What [`position_of`] needs to know from [`identity_of`].
+/// What is known from [`identity_of`].
 #[derive(Debug, Default)]
-pub struct PostgresWitness(Mutex<Shown>);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Shown {
-    /// Bytes of a log segment.
-    segment: u64,
-    in_recovery: bool,
-}
+pub struct PostgresWitness(Mutex<Speaks>);
 
 impl NodeConnection for AsyncPgConnection {
     const DIALECT: Dialect = Dialect::Postgres;
@@ -137,11 +131,8 @@ impl NodeConnection for AsyncPgConnection {
             let columns = ask(self).await.map_err(|error| probe_error(&error))?;
             let column = |index: usize| Ok(columns.get(index).cloned().flatten());
             let read: Result<_, Unreadable> = identity_of(column);
-            let (identity, segment) = read.map_err(unreadable)?;
-            *witness.0.lock() = Shown {
-                segment,
-                in_recovery: identity.in_recovery,
-            };
+            let (identity, speaks) = read.map_err(unreadable)?;
+            *witness.0.lock() = speaks;
             Ok(identity)
         })
     }
@@ -168,6 +159,23 @@ impl NodeConnection for AsyncPgConnection {
         })
     }
 
+    fn wait_for<'c>(
+        &'c mut self,
+        witness: &'c PostgresWitness,
+        position: Lsn,
+        limit: Duration,
+    ) -> BoxFuture<'c, Result<bool, ProbeError>> {
+        Box::pin(async move {
+            let waits = witness.0.lock().waits;
+            if waits {
+                // prepared, each position would be another statement to keep
+                let sent = self.batch_execute(&wait_for(position, limit)).await;
+                sent.map_err(|error| probe_error(&error))?;
+            }
+            Ok(waits)
+        })
+    }
+
     fn read_catalogue(&mut self) -> BoxFuture<'_, Result<Option<Catalogue>, ProbeError>> {
         Box::pin(async move {
             type Columns = (Column, Column, Column, Column);
@@ -188,12 +196,21 @@ impl NodeConnection for AsyncPgConnection {
 }
 
 async fn ask(connection: &mut AsyncPgConnection) -> QueryResult<[Option<String>; COLUMNS]> {
-    type Columns = (Column, Column, Column, Column, Column, Column, Column);
+    type Columns = (
+        Column,
+        Column,
+        Column,
+        Column,
+        Column,
+        Column,
+        Column,
+        Column,
+    );
     type Text = Option<String>;
     let query = diesel::dsl::sql::<Columns>(IDENTIFY);
-    let (a, b, c, d, e, f, g): (Text, Text, Text, Text, Text, Text, Text) =
+    let (a, b, c, d, e, f, g, h): (Text, Text, Text, Text, Text, Text, Text, Text) =
         query.get_result(connection).await?;
-    Ok([a, b, c, d, e, f, g])
+    Ok([a, b, c, d, e, f, g, h])
 }
 
 fn unreadable(error: Unreadable) -> ProbeError {

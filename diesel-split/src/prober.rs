@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use orm_split_core::{Catalogue, Identity, Node, ProbeConnection, ProbeError, Prober, Reading};
+use orm_split_core::{
+    Catalogue, Identity, Lsn, Node, ProbeConnection, ProbeError, Prober, Reading,
+};
 
 use crate::node_connection::NodeConnection;
 use crate::pool_of_node::PoolOfNode;
@@ -40,6 +43,11 @@ impl<C: NodeConnection> ProbeConnection for Probe<C> {
 
     async fn read_position(&mut self) -> Result<Reading, ProbeError> {
         self.connection.read_position(&self.witness).await
+    }
+
+    async fn wait_for(&mut self, position: Lsn, limit: Duration) -> Result<bool, ProbeError> {
+        let waited = self.connection.wait_for(&self.witness, position, limit);
+        waited.await
     }
 
     async fn read_catalogue(&mut self) -> Result<Option<Catalogue>, ProbeError> {

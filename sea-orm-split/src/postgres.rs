@@ -4,21 +4,22 @@
 //! protocol, so that a pooler without prepared statements lets it pass.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use orm_split_core::postgres::{
-    CATALOGUE_COLUMNS, IDENTIFY, READ_CATALOGUE, READ_POSITION, Unreadable, catalogue_of,
-    identity_of, position_of,
+    CATALOGUE_COLUMNS, IDENTIFY, READ_CATALOGUE, READ_POSITION, Speaks, Unreadable, catalogue_of,
+    identity_of, position_of, wait_for,
 };
 use orm_split_core::{
-    Catalogue, Connected, Fault, Identity, Node, ProbeConnection, ProbeError, Prober, Reading,
+    Catalogue, Connected, Fault, Identity, Lsn, Node, ProbeConnection, ProbeError, Prober, Reading,
     Splitter,
 };
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
 };
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqlSafeStr};
 
 use crate::assembly::Assembled;
 use crate::error::{host_error, probe_error, query_error};
@@ -110,20 +111,18 @@ impl Prober for PostgresProber {
         let connection = opened.await.map_err(|e| probe_error(&e))?;
         Ok(Box::new(PostgresProbe {
             connection,
-            segment: 0,
-            in_recovery: false,
+            speaks: Speaks::default(),
         }))
     }
 }
 
 struct PostgresProbe {
     connection: PgConnection,
-    segment: u64,
-    in_recovery: bool,
+    speaks: Speaks,
 }
 
 impl PostgresProbe {
-    async fn ask(&mut self, question: &'static str) -> Result<PgRow, ProbeError> {
+    async fn ask(&mut self, question: impl SqlSafeStr) -> Result<PgRow, ProbeError> {
         let row = sqlx::raw_sql(question).fetch_one(&mut self.connection);
         row.await.map_err(|e| probe_error(&e))
     }
@@ -133,21 +132,27 @@ impl PostgresProbe {
 impl ProbeConnection for PostgresProbe {
     async fn identify(&mut self) -> Result<Identity, ProbeError> {
         let row = self.ask(IDENTIFY).await?;
-        let (identity, segment) = identity_of(column(&row)).map_err(|e| probe_error(&e.into()))?;
-        self.segment = segment;
-        self.in_recovery = identity.in_recovery;
+        let (identity, speaks) = identity_of(column(&row)).map_err(|e| probe_error(&e.into()))?;
+        self.speaks = speaks;
         Ok(identity)
     }
 
     async fn read_position(&mut self) -> Result<Reading, ProbeError> {
         let row = self.ask(READ_POSITION).await?;
-        let read = position_of(column(&row), self.segment);
+        let read = position_of(column(&row), self.speaks.segment);
         let (in_recovery, position) = read.map_err(|e| probe_error(&e.into()))?;
-        if in_recovery != self.in_recovery {
+        if in_recovery != self.speaks.in_recovery {
             let message = "the server has been promoted or demoted";
             return Err(ProbeError::new(Fault::ShuttingDown, message));
         }
         Ok(Reading::Position(position))
+    }
+
+    async fn wait_for(&mut self, position: Lsn, limit: Duration) -> Result<bool, ProbeError> {
+        if self.speaks.waits {
+            self.ask(AssertSqlSafe(wait_for(position, limit))).await?;
+        }
+        Ok(self.speaks.waits)
     }
 
     async fn read_catalogue(&mut self) -> Result<Option<Catalogue>, ProbeError> {

@@ -143,6 +143,7 @@ impl Application for SplitConnection {
             .consistency(settings.consistency)
             .max_staleness(settings.max_staleness)
             .probe_deadline(settings.probe_deadline)
+            .read_wait(settings.read_wait)
             .sample_intervals(settings.sample_slow, Duration::from_millis(5))
             .connect()
             .await

@@ -29,6 +29,8 @@ pub struct Settings {
     pub primary_wait: Duration,
     /// How long a probe may take. Default as the library's.
     pub probe_deadline: Duration,
+    /// How long a read may wait for a replica. Default as the library's.
+    pub read_wait: Duration,
     /// How often nodes are looked at while nothing waits. Default as the library's.
     pub sample_slow: Duration,
 }
@@ -44,6 +46,7 @@ impl Settings {
             max_staleness: Duration::from_secs(30),
             primary_wait: Duration::from_secs(30),
             probe_deadline: Duration::from_secs(1),
+            read_wait: Duration::from_millis(10),
             sample_slow: Duration::from_secs(1),
         }
     }

@@ -171,6 +171,7 @@ macro_rules! application {
                     .consistency(settings.consistency)
                     .max_staleness(settings.max_staleness)
                     .probe_deadline(settings.probe_deadline)
+                    .read_wait(settings.read_wait)
                     .sample_intervals(settings.sample_slow, Duration::from_millis(5))
                     .build()
                     .await

@@ -1,12 +1,18 @@
 //! Finds the server's binaries. Never installs anything; the error says how.
 
 use std::env;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 /// The environment variable that names the folder of PostgreSQL's binaries.
 pub const OVERRIDE: &str = "ORM_SPLIT_PG_BIN";
+
+/// The environment variable that names the folder into which PostgreSQL 19 is unpacked.
+const ROOT_19: &str = "ORM_SPLIT_PG19";
+
+const DEFAULT_19: &str = "/opt/orm-split-postgresql-19";
 
 const DEBIAN: &str = "/usr/lib/postgresql";
 
@@ -23,6 +29,24 @@ pub fn postgres_bin() -> Result<PathBuf> {
         Path::new(DEBIAN),
         env::var_os("PATH").map(|path| env::split_paths(&path).collect()),
     )
+}
+
+/// The folder of a PostgreSQL 19, if `scripts/install-postgresql-19` could unpack one; else says on the
+/// standard error what is skipped, past the test harness, which shows nothing of tests that pass.
+#[must_use]
+pub fn postgres_19_or_skip(what: &str) -> Option<PathBuf> {
+    let root = env::var_os(ROOT_19).map_or_else(|| PathBuf::from(DEFAULT_19), PathBuf::from);
+    let folder = root.join("usr/lib/postgresql/19/bin");
+    if complete(&folder) {
+        return Some(folder);
+    }
+    let said = writeln!(
+        std::io::stderr(),
+        "SKIPPED {what}: no PostgreSQL 19 under {} (scripts/install-postgresql-19 unpacks one)",
+        root.display()
+    );
+    drop(said);
+    None
 }
 
 fn find(chosen: Option<PathBuf>, debian: &Path, path: Option<Vec<PathBuf>>) -> Result<PathBuf> {

@@ -27,6 +27,7 @@ pub struct Builder {
     delay: Duration,
     settings: Vec<(String, String)>,
     own_identifier: bool,
+    binaries: Option<PathBuf>,
 }
 
 impl Builder {
@@ -55,6 +56,12 @@ impl Builder {
         self
     }
 
+    /// The folder that holds the server's programs. Default: what [`postgres_bin`](crate::kit::locate::postgres_bin) finds.
+    pub fn binaries(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.binaries = Some(folder.into());
+        self
+    }
+
     /// Starts all nodes and waits until every replica streams.
     ///
     /// # Errors
@@ -78,7 +85,10 @@ impl Builder {
     }
 
     async fn prepare(&self) -> Result<Cluster> {
-        let tools = Tools::find()?;
+        let tools = match &self.binaries {
+            Some(folder) => Tools::of(folder.clone())?,
+            None => Tools::find()?,
+        };
         let guard = Guard::new()?;
         let archive = template::archive(&tools, &guard, self.own_identifier).await?;
         let mut unpacking = JoinSet::new();

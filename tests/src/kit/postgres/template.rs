@@ -38,10 +38,12 @@ pub(super) struct Tools {
 
 impl Tools {
     pub(super) fn find() -> Result<Self> {
-        Ok(Self {
-            bin: locate::postgres_bin()?,
-            account: Account::choose()?,
-        })
+        Self::of(locate::postgres_bin()?)
+    }
+
+    pub(super) fn of(bin: PathBuf) -> Result<Self> {
+        let account = Account::choose()?;
+        Ok(Self { bin, account })
     }
 
     pub(super) fn command(&self, name: &str, folder: &Path) -> Command {
