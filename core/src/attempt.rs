@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::backend::{Hold, Statement};
 use crate::error::{AttemptFailure, Phase, SplitError};
+use crate::fallback::{Full, Place};
 use crate::fault::Fault;
 use crate::health::HealthEvent;
 use crate::in_flight::InFlight;
@@ -31,6 +32,8 @@ const BEGIN_READ_ONLY: &str = "BEGIN READ ONLY";
 enum Ended<E> {
     /// The replica is no longer fresh enough; nothing was sent.
     NotFresh,
+    /// No replica is up, and the primary takes no more of their reads.
+    Full(Full),
     Failed(Failure<E>),
 }
 
@@ -119,6 +122,7 @@ impl<'a, S: Statement> Run<'a, S> {
                     return Ok(output);
                 }
                 Err(Ended::NotFresh) => self.request.fell_behind |= route::bit_of(node.id),
+                Err(Ended::Full(full)) => return Err(self.shed(full)),
                 Err(Ended::Failed(failure)) => forced = self.next(&node, failure)?,
             }
             self.request.now = self.shared.clock.now();
@@ -131,6 +135,7 @@ impl<'a, S: Statement> Run<'a, S> {
         node: &Arc<Node>,
         reason: Reason,
     ) -> Result<S::Output, Ended<S::Error>> {
+        let place = self.fallback_place(reason).await.map_err(Ended::Full)?;
         let in_flight = InFlight::on(node);
         let (connection, connected) = self.checkout(node).await?;
         let shared = self.shared;
@@ -148,6 +153,7 @@ impl<'a, S: Statement> Run<'a, S> {
         let mark = |key: SessionKey| shared.write_mark(key);
         let hold = Hold {
             _in_flight: in_flight,
+            _place: place,
             marks: if self.marks(reason) {
                 [Some(SessionKey::current()), self.request.session].map(|key| key.map(mark))
             } else {
@@ -212,6 +218,24 @@ impl<'a, S: Statement> Run<'a, S> {
         result.map_err(|error| self.failed(Phase::Checkout, error))
     }
 
+    /// What allows a read to be on the primary because no replica is up.
+    async fn fallback_place(&self, reason: Reason) -> Result<Place, Full> {
+        match (self.request.intent, reason) {
+            (Intent::Read, Reason::NoReplicaUp) => self.shared.fallback.place().await,
+            _ => Ok(None),
+        }
+    }
+
+    fn shed(&mut self, full: Full) -> S::Error {
+        let mut causes = std::mem::take(&mut self.failures);
+        if causes.is_empty() {
+            let replicas = self.shared.topology.replicas().iter();
+            causes.extend(replicas.filter_map(|node| node.last_failure()));
+        }
+        let cap = full.cap;
+        self.statement.fail(SplitError::Shed { cap, causes })
+    }
+
     fn failed(&self, phase: Phase, error: S::Error) -> Ended<S::Error> {
         Ended::Failed(Failure {
             phase,
@@ -233,6 +257,11 @@ impl<'a, S: Statement> Run<'a, S> {
             // before the statement was sent, no error can be the statement's
             && (failure.phase == Phase::Checkout || failure.fault.is_retryable_read());
         if !retryable {
+            return Err(self.give_up(node, failure));
+        }
+        // a node that is to blame leaves the selection, which bounds how many reads it can fail
+        let is_bounded = failure.fault.blames_node() || failure.fault.needs_primary();
+        if !is_bounded && !self.shared.may_retry() {
             return Err(self.give_up(node, failure));
         }
         self.remember(node, &failure);
@@ -284,7 +313,10 @@ impl<'a, S: Statement> Run<'a, S> {
             |error| self.statement.describe(error),
         );
         let failure = AttemptFailure::new(node.name(), failure.phase, failure.fault, cause);
-        self.failures.push(failure);
+        self.failures.push(match self.request.intent {
+            Intent::Read => failure,
+            Intent::Primary(_) => failure.of_write(),
+        });
     }
 
     /// The host's own error where there was one attempt, or where the statement itself is wrong.

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use crate::classify::Catalogue;
 use crate::connected::Connected;
 use crate::error::SplitError;
+use crate::fallback::Place;
 use crate::fault::Fault;
 use crate::identity::{Identity, Reading};
 use crate::in_flight::InFlight;
@@ -168,6 +169,7 @@ pub trait ProbeConnection: Send {
 #[derive(Debug)]
 pub struct Hold {
     pub(crate) _in_flight: InFlight,
+    pub(crate) _place: Place,
     /// Of the current session and of the handle's.
     pub(crate) marks: [Option<WriteMark>; 2],
 }

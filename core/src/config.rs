@@ -53,6 +53,29 @@ pub enum PrimaryLoss {
     Fail,
 }
 
+/// What happens to reads while no replica is up.
+///
+/// ```
+/// use orm_split_core::{Fallback, Options};
+///
+/// assert_eq!(Options::default().fallback, Fallback::Capped);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Fallback {
+    /// They fail, with [`SplitError::Shed`](crate::SplitError::Shed).
+    Never,
+    /// They run on the primary, on at most half as many connections as its pool holds, so that writes keep
+    /// the other half. A read that finds no place waits for one, but no longer than `checkout_deadline`;
+    /// then it fails. The default.
+    #[default]
+    Capped,
+    /// The same with so many places.
+    CappedAt(u32),
+    /// All of them run on the primary, however many there are.
+    Always,
+}
+
 /// Which functions of the user's are reads, by what they promise of themselves.
 ///
 /// ```
@@ -98,8 +121,11 @@ pub struct Options {
     /// What to do when the bound cannot be kept because the primary is down. Default
     /// [`PrimaryLoss::Serve`].
     pub primary_loss: PrimaryLoss,
-    /// How long one attempt may wait for a connection to a replica. Default 1 s. The primary keeps
-    /// the time limit of its pool.
+    /// What happens to reads while no replica is up. Default [`Fallback::Capped`]. Reads that run on the
+    /// primary because no replica is fresh enough are not meant: they are never shed.
+    pub fallback: Fallback,
+    /// How long one attempt may wait for a connection to a replica, and a read that falls back for its place
+    /// on the primary. Default 1 s. The primary keeps the time limit of its pool.
     pub checkout_deadline: Duration,
     /// How long a read may wait, once, for a replica to become fresh enough before it goes to the primary.
     /// Default 10 ms, 0 to 10 s; 0 switches waiting off. No read waits for a replica that is known to lag by
@@ -147,6 +173,7 @@ impl Default for Options {
             consistency: Consistency::default(),
             max_staleness: Some(Duration::from_secs(30)),
             primary_loss: PrimaryLoss::default(),
+            fallback: Fallback::default(),
             checkout_deadline: Duration::from_secs(1),
             read_wait: Duration::from_millis(10),
             probe_deadline: Duration::from_secs(1),
@@ -212,15 +239,11 @@ impl Options {
     pub fn validate(&self) -> Result<(), ConfigError> {
         const MS: Duration = Duration::from_millis(1);
         const MINUTE: Duration = Duration::from_secs(60);
+        const SHORT: Duration = Duration::from_secs(10);
         const DAY: Duration = Duration::from_secs(86_400);
         let bounds = [
             ("checkout_deadline", self.checkout_deadline, MS, MINUTE),
-            (
-                "read_wait",
-                self.read_wait,
-                Duration::ZERO,
-                Duration::from_secs(10),
-            ),
+            ("read_wait", self.read_wait, Duration::ZERO, SHORT),
             ("probe_deadline", self.probe_deadline, MS, MINUTE),
             ("sample_slow", self.sample_slow, MS, MINUTE),
             ("sample_fast", self.sample_fast, MS, self.sample_slow),
@@ -241,6 +264,10 @@ impl Options {
                     format!("{least:?} to {most:?}"),
                 ));
             }
+        }
+        if self.fallback == Fallback::CappedAt(0) {
+            let accepted = "CappedAt(1) or more, or Never";
+            return Err(ConfigError::new("fallback", "CappedAt(0)", accepted));
         }
         match self.max_staleness {
             Some(bound) if bound < self.sample_slow * 2 => Err(ConfigError::new(
@@ -266,6 +293,7 @@ mod tests {
 
     #[rstest]
     #[case::checkout_deadline(|o: &mut Options| o.checkout_deadline = Duration::ZERO)]
+    #[case::fallback(|o: &mut Options| o.fallback = Fallback::CappedAt(0))]
     #[case::read_wait(|o: &mut Options| o.read_wait = Duration::from_secs(11))]
     #[case::probe_deadline(|o: &mut Options| o.probe_deadline = Duration::from_secs(61))]
     #[case::sample_slow(|o: &mut Options| o.sample_slow = Duration::ZERO)]

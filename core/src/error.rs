@@ -49,6 +49,8 @@ pub struct AttemptFailure {
     pub phase: Phase,
     /// Whose fault it is.
     pub fault: Fault,
+    /// Whether the statement may have changed something before it failed.
+    pub may_have_written: bool,
     /// The driver's message.
     pub cause: String,
 }
@@ -65,8 +67,20 @@ impl AttemptFailure {
             node: node.into(),
             phase,
             fault,
+            may_have_written: false,
             cause: cause.into(),
         }
+    }
+
+    /// The statement may have changed something before it failed.
+    pub(crate) const fn of_write(mut self) -> Self {
+        self.may_have_written = true;
+        self
+    }
+
+    fn is_retryable(&self) -> bool {
+        let was_sent = self.phase == Phase::Execute;
+        !(was_sent && self.may_have_written) && !self.fault.blames_statement()
     }
 }
 
@@ -86,6 +100,14 @@ pub enum SplitError {
     /// Every node that was allowed to serve the statement failed. Never empty; the first entry is
     /// the first cause.
     Exhausted(Vec<AttemptFailure>),
+    /// No replica is up, and as many reads as [`Fallback`](crate::Fallback) allows run on the primary. Try
+    /// again later: the primary is kept for writes meanwhile.
+    Shed {
+        /// How many reads may run there at once.
+        cap: u32,
+        /// What failed before, the first cause first; else what the replicas were last found down for.
+        causes: Vec<AttemptFailure>,
+    },
     /// The node answers but must not be used.
     Refused {
         /// The node's name.
@@ -118,6 +140,43 @@ pub enum SplitError {
 
 impl std::error::Error for SplitError {}
 
+impl SplitError {
+    /// What failed, the first cause first; empty where no attempt did.
+    #[must_use]
+    pub fn attempts(&self) -> &[AttemptFailure] {
+        match self {
+            Self::Exhausted(attempts)
+            | Self::Shed {
+                causes: attempts, ..
+            } => attempts,
+            Self::Refused { .. }
+            | Self::Unstable { .. }
+            | Self::NeedsPrimary { .. }
+            | Self::GivenBack
+            | Self::Config(_)
+            | Self::Closed => &[],
+        }
+    }
+
+    /// Whether the same call may succeed later, and nothing can have happened yet that it would repeat: what
+    /// failed was a read, or never sent.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Exhausted(attempts) => attempts.iter().all(AttemptFailure::is_retryable),
+            Self::Shed { .. } | Self::Refused { .. } | Self::Unstable { .. } => true,
+            Self::NeedsPrimary { .. } | Self::GivenBack | Self::Config(_) | Self::Closed => false,
+        }
+    }
+
+    /// Whether it ended because something took too long, be it a connection or an answer.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        let mut attempts = self.attempts().iter();
+        attempts.any(|attempt| matches!(attempt.fault, Fault::Timeout | Fault::Saturated))
+    }
+}
+
 impl From<ConfigError> for SplitError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
@@ -129,11 +188,14 @@ impl fmt::Display for SplitError {
         match self {
             Self::Exhausted(attempts) => {
                 write!(f, "all {} attempts failed", attempts.len())?;
-                for (index, attempt) in attempts.iter().enumerate() {
-                    let lead = if index == 0 { ":" } else { ";" };
-                    write!(f, "{lead} {attempt}")?;
-                }
-                Ok(())
+                list(f, attempts)
+            }
+            Self::Shed { cap, causes } => {
+                write!(
+                    f,
+                    "no replica is up, and the primary takes {cap} of their reads at once"
+                )?;
+                list(f, causes)
             }
             Self::Refused { node, refusal } => write!(f, "node {node} is not used: {refusal}"),
             Self::Unstable { node } => {
@@ -153,6 +215,14 @@ impl fmt::Display for SplitError {
             Self::Closed => f.write_str("the pools are closed"),
         }
     }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, failures: &[AttemptFailure]) -> fmt::Result {
+    for (index, failure) in failures.iter().enumerate() {
+        let lead = if index == 0 { ":" } else { ";" };
+        write!(f, "{lead} {failure}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for AttemptFailure {

@@ -45,6 +45,7 @@ mod config;
 mod connected;
 mod demand;
 mod error;
+mod fallback;
 mod fault;
 mod freshness;
 mod health;
@@ -88,7 +89,7 @@ pub use classify::{
     fingerprint,
 };
 pub use clock::{Clock, Moment};
-pub use config::{ConfigError, Consistency, Options, PrimaryLoss, UserFunctions};
+pub use config::{ConfigError, Consistency, Fallback, Options, PrimaryLoss, UserFunctions};
 pub use connected::Connected;
 pub use error::{AttemptFailure, Phase, SplitError};
 pub use fault::Fault;

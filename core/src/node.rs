@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{Moment, nanos};
+use crate::error::{AttemptFailure, Phase};
+use crate::fault::Fault;
 use crate::freshness::Evidence;
 use crate::health::{Health, HealthEvent, HealthState};
 use crate::node_id::NodeId;
@@ -212,6 +214,13 @@ impl Node {
 
     pub(crate) fn last_error(&self) -> Option<String> {
         self.observed.lock().last_error.clone()
+    }
+
+    /// What it was last found down for.
+    pub(crate) fn last_failure(&self) -> Option<AttemptFailure> {
+        let cause = self.last_error()?;
+        let (phase, fault) = (Phase::Checkout, Fault::Unreachable);
+        Some(AttemptFailure::new(self.name(), phase, fault, cause))
     }
 
     pub(crate) fn remark(&self) -> Option<String> {

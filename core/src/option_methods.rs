@@ -29,6 +29,14 @@ macro_rules! option_methods {
             self
         }
 
+        /// What happens to reads while no replica is up. Default `Fallback::Capped`: they run on the primary,
+        /// on at most half of the connections that its pool holds; what is over waits for
+        /// `checkout_deadline` and then fails with `SplitError::Shed`. Reads for which no replica is *fresh* enough are not meant.
+        pub fn fallback(mut self, fallback: $crate::Fallback) -> Self {
+            self.options.fallback = fallback;
+            self
+        }
+
         /// How long an attempt waits for a connection to a replica. Default 1 s, 1 ms to 60 s.
         pub fn checkout_deadline(mut self, deadline: ::std::time::Duration) -> Self {
             self.options.checkout_deadline = deadline;

@@ -10,6 +10,7 @@ use crate::classify::Dialect;
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::demand::{Demand, Waits};
+use crate::fallback::{FallbackBudget, RetryBudget};
 use crate::freshness::Freshness;
 use crate::intent::Intent;
 use crate::intents::Intents;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) demand: Demand,
     pub(crate) counters: [AtomicU64; Reason::COUNT],
     pub(crate) waits: Waits,
+    pub(crate) fallback: FallbackBudget,
+    pub(crate) retries: RetryBudget,
     freshness: Mutex<Freshness>,
     /// Wakes whoever waits for a reply of some node.
     pub(crate) learned: Notify,
@@ -47,6 +50,7 @@ impl Shared {
         topology: Topology,
     ) -> Self {
         let freshness = Freshness::new(topology.replicas().len());
+        let fallback = FallbackBudget::new(&options);
         let remembers_writes = !topology.replicas().is_empty();
         Self {
             clock: Clock::start(),
@@ -60,6 +64,8 @@ impl Shared {
             demand: Demand::default(),
             counters: [const { AtomicU64::new(0) }; Reason::COUNT],
             waits: Waits::default(),
+            fallback,
+            retries: RetryBudget::default(),
             freshness: Mutex::new(freshness),
             learned: Notify::new(),
         }
@@ -75,6 +81,15 @@ impl Shared {
         if let Some(counter) = self.counters.get(reason.index()) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether a read that failed may be tried elsewhere, although its node is none the worse for it.
+    pub(crate) fn may_retry(&self) -> bool {
+        let replicas = self.topology.replicas().iter();
+        let reads = replicas
+            .map(|node| node.served.load(Ordering::Relaxed))
+            .sum();
+        self.retries.take(reads, self.clock.now())
     }
 
     /// Marks the session `key` when it is dropped.

@@ -83,6 +83,12 @@ impl Splitter {
         drop(tokio::time::timeout(limit, probed).await);
     }
 
+    /// The primary's pool holds at most so many connections: half of them are for reads that fall back. To be
+    /// called before statements run; the first call counts.
+    pub fn primary_holds(&self, connections: u32) {
+        self.shared.fallback.primary_holds(connections);
+    }
+
     /// The nodes.
     #[must_use]
     pub fn topology(&self) -> &Topology {
@@ -259,9 +265,7 @@ impl Splitter {
     /// Why a node's latest probe failed, if it is down.
     #[must_use]
     pub fn last_failure(&self, node: &Node) -> Option<AttemptFailure> {
-        let cause = node.last_error()?;
-        let (phase, fault) = (Phase::Checkout, Fault::Unreachable);
-        Some(AttemptFailure::new(node.name(), phase, fault, cause))
+        node.last_failure()
     }
 
     /// What a statement that must stay on `node` ends with when the node has gone down under it.

@@ -41,6 +41,13 @@ pub struct Status {
     pub reads_that_waited: u64,
     /// Reads that waited so for nothing, and then ran on the primary.
     pub reads_that_waited_in_vain: u64,
+    /// Reads on the primary because no replica is up, now; `None` if [`Fallback`](crate::Fallback) sets no
+    /// limit.
+    pub fallback_in_use: Option<u32>,
+    /// How many there may be at once; `None` if it sets no limit.
+    pub fallback_places: Option<u32>,
+    /// Reads that failed because those places were taken.
+    pub reads_shed: u64,
     /// Statements that a replica refused as writes and that now go to the primary: the newest 1,024,
     /// each whatever its values.
     pub misroutes: usize,
@@ -123,6 +130,9 @@ impl Status {
             sessions: 0,
             reads_that_waited: 0,
             reads_that_waited_in_vain: 0,
+            fallback_in_use: None,
+            fallback_places: None,
+            reads_shed: 0,
             misroutes: 0,
             user_functions: None,
             avoided_names: None,
@@ -153,6 +163,7 @@ impl Shared {
         let nodes = self.topology.nodes().iter();
         let counters = self.counters.iter().enumerate();
         let known = self.intents.known();
+        let fallback = self.fallback.use_now();
         Status {
             nodes: nodes.map(|node| self.node_status(node, newest)).collect(),
             statements: counters
@@ -161,6 +172,9 @@ impl Shared {
             epoch,
             sessions: self.sessions.len(),
             reads_that_waited: self.waits.served.load(Ordering::Relaxed),
+            fallback_in_use: fallback.map(|(in_use, _)| in_use),
+            fallback_places: fallback.map(|(_, places)| places),
+            reads_shed: self.fallback.shed_so_far(),
             reads_that_waited_in_vain: self.waits.in_vain.load(Ordering::Relaxed),
             misroutes: self.misroutes.len(),
             user_functions: known.map(|(functions, _)| functions),

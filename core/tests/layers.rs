@@ -33,7 +33,7 @@ const LAYERS: [&[&str]; 9] = [
         "intents",
     ],
     &["address", "postgres", "sqlstate"],
-    &["node", "in_flight", "topology"],
+    &["node", "in_flight", "topology", "fallback"],
     &["select", "route", "demand", "observe"],
     &["shared", "backend", "sqlite", "opening", "status"],
     &["attempt", "monitor", "request", "wait"],

@@ -77,7 +77,10 @@ pub(crate) async fn assemble<C: NodeConnection>(
         pools.push(make(&splitter, index + 1, replica, &checked)?);
     }
     let probers = pools.iter().map(|(_, prober)| Arc::clone(prober)).collect();
-    let pools = pools.into_iter().map(|(pool, _)| pool).collect();
+    let pools: Vec<_> = pools.into_iter().map(|(pool, _)| pool).collect();
+    if let Some(primary) = pools.first() {
+        splitter.primary_holds(primary.state().max_size);
+    }
     let split = Split::new(Arc::clone(&splitter), pools);
     if !names.is_empty() {
         start(&split, probers, checked.is_lazy).await?;

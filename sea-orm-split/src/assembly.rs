@@ -81,6 +81,9 @@ pub(crate) async fn assemble(
         nodes.push(guarded(&given(node), &options).await?);
     }
     let (mut connections, mut pools, mut probers) = (Vec::new(), Vec::new(), Vec::new());
+    if let Some(primary) = nodes.first() {
+        splitter.primary_holds(primary.pool.max_connections());
+    }
     for (assembled, node) in nodes.into_iter().zip(topology.nodes()) {
         probers.push(readmission(
             &splitter,

@@ -248,6 +248,11 @@ impl NodePool {
         }
     }
 
+    /// How many connections the pool may open.
+    pub(crate) fn max_connections(&self) -> u32 {
+        on_pool!(&self.pool, pool => pool.options().get_max_connections())
+    }
+
     /// Whether all connections that the pool may open are in use.
     pub(crate) fn is_saturated(&self) -> bool {
         on_pool!(&self.pool, pool => is_saturated(pool))
