@@ -79,8 +79,8 @@ impl AttemptFailure {
     }
 
     fn is_retryable(&self) -> bool {
-        let was_sent = self.phase == Phase::Execute;
-        !(was_sent && self.may_have_written) && !self.fault.blames_statement()
+        let may_have_happened = self.phase == Phase::Execute && self.may_have_written;
+        !may_have_happened && !self.fault.blames_statement()
     }
 }
 

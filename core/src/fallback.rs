@@ -165,6 +165,13 @@ mod tests {
         Moment::NEVER.after(Duration::from_secs(seconds))
     }
 
+    fn with(fallback: Fallback) -> Options {
+        Options {
+            fallback,
+            ..Options::default()
+        }
+    }
+
     fn taken(budget: &RetryBudget, reads: u64, now: Moment) -> usize {
         (0..1_000).take_while(|_| budget.take(reads, now)).count()
     }
@@ -195,8 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_read_waits_a_short_while_for_a_place() {
-        let mut options = Options::default();
-        options.fallback = Fallback::CappedAt(1);
+        let options = with(Fallback::CappedAt(1));
         let budget = FallbackBudget::new(&options);
         let place = budget.place().await.expect("a place");
         let freed = async {
@@ -209,12 +215,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn never_sheds_all_and_always_none() {
-        let mut options = Options::default();
-        options.fallback = Fallback::Never;
-        let never = FallbackBudget::new(&options);
+        let never = FallbackBudget::new(&with(Fallback::Never));
         assert_eq!(never.place().await.expect_err("full"), Full { cap: 0 });
-        options.fallback = Fallback::Always;
-        let always = FallbackBudget::new(&options);
+        let always = FallbackBudget::new(&with(Fallback::Always));
         let places = futures_util::future::join_all((0..1_000).map(|_| always.place())).await;
         assert!(places.iter().all(Result::is_ok));
     }
