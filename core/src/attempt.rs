@@ -180,6 +180,9 @@ impl<'a, S: Statement> Run<'a, S> {
         let output = result.map_err(|error| self.failed(Phase::Execute, error))?;
         if let Some((keys, started_at)) = reading {
             shared.has_read(keys, node.id, connected.generation, started_at);
+            if reason == Reason::FloorNotMet {
+                shared.next_read_wants(shared.clock.now());
+            }
         }
         Ok(output)
     }

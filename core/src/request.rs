@@ -81,6 +81,13 @@ impl Shared {
         }
     }
 
+    /// What a session read on the primary for want of a replica it must not miss next time. Nodes are asked for it
+    /// now: the samples that this read itself asked for were taken before its answer.
+    pub(crate) fn next_read_wants(&self, read_at: Moment) {
+        self.demand
+            .raise(read_at, read_at, &self.topology, &self.options);
+    }
+
     /// What the text says where that did not decide the route: on MySQL everything is on the primary.
     pub(crate) fn by_text(&self, request: &Request, sql: &str) -> Intent {
         match self.dialect {

@@ -213,3 +213,26 @@ async fn a_session_that_was_made_is_remembered_as_long_as_somebody_can_run_in_it
     drop(session);
     assert_eq!(world.splitter.status().sessions, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_had_to_read_from_the_primary_returns_once_a_replica_has_what_it_read() {
+    let mut options = Options::default();
+    options.read_wait = Duration::ZERO;
+    let world = World::start(1, options).await;
+    let session = asks(SessionKey::made());
+    world.primary().set(|primary| primary.position = 200);
+    world.run_as("UPDATE t SET a = 1", session).await.unwrap();
+    let pause = Duration::from_millis(17);
+    for _ in 0..3 {
+        assert_eq!(world.run_as(READ, session).await.unwrap(), "primary");
+        sleep(pause).await;
+    }
+    world.replica(1).set(|replica| replica.position = 200);
+    // each of its reads on the primary asks for more than what was sampled for the one before
+    let mut on_primary = 0;
+    while world.run_as(READ, session).await.unwrap() == "primary" {
+        on_primary += 1;
+        assert!(on_primary < 3, "it is never let go");
+        sleep(pause).await;
+    }
+}
