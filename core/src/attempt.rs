@@ -61,7 +61,8 @@ pub(crate) async fn run<S: Statement>(
     asks: Asks,
     statement: &S,
 ) -> Result<S::Output, S::Error> {
-    let request = shared.request(sql, asks);
+    let mut request = shared.request(sql, asks);
+    shared.shadow(&mut request, sql);
     if let Some(handle) = asks.session.filter(|_| asks.is_one_connection) {
         // before it is sent: its outcome may never arrive
         shared.note_state(shared.by_text(&request, sql), sql, handle);
@@ -77,7 +78,8 @@ pub(crate) async fn begin_read_only<S: Statement>(
     statement: &S,
 ) -> Result<S::Output, S::Error> {
     asks.declared = Some(Intent::Read);
-    let request = shared.request(BEGIN_READ_ONLY, asks);
+    let mut request = shared.request(BEGIN_READ_ONLY, asks);
+    shared.shadow(&mut request, BEGIN_READ_ONLY);
     Run::of(shared, statement, BEGIN_READ_ONLY, request)
         .finish()
         .await
@@ -178,11 +180,15 @@ impl<'a, S: Statement> Run<'a, S> {
             execution.as_mut().await
         };
         let output = result.map_err(|error| self.failed(Phase::Execute, error))?;
-        if let Some((keys, started_at)) = reading {
-            shared.has_read(keys, node.id, connected.generation, started_at);
-            if reason == Reason::FloorNotMet {
-                shared.next_read_wants(shared.clock.now());
+        match reading {
+            Some((keys, _)) if self.request.would_leave => shared.was_kept(keys),
+            Some((keys, started_at)) => {
+                shared.has_read(keys, node.id, connected.generation, started_at);
+                if matches!(reason, Reason::FloorNotMet | Reason::Shadow) {
+                    shared.next_read_wants(shared.clock.now());
+                }
             }
+            None => {}
         }
         Ok(output)
     }

@@ -18,7 +18,7 @@ use crate::identity::{Identity, Reading};
 use crate::in_flight::InFlight;
 use crate::node::Node;
 use crate::position::Lsn;
-use crate::session::WriteMark;
+use crate::shared::WriteMark;
 
 /// A failed probe.
 ///

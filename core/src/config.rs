@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::mode::{self, Mode};
 use crate::token::TokenKeys;
 
 /// How fresh a read has to be, from the weakest to the strictest.
@@ -124,6 +125,14 @@ pub struct Options {
     /// What happens to reads while no replica is up. Default [`Fallback::Capped`]. Reads that run on the
     /// primary because no replica is fresh enough are not meant: they are never shed.
     pub fallback: Fallback,
+    /// Which reads leave the primary, to begin with. Default [`Mode::Automatic`].
+    pub mode: Mode,
+    /// How many sessions in a hundred may read from replicas without asking for it, to begin with. Default
+    /// 100, 0 to 100.
+    pub read_share: u8,
+    /// For so long after a write of its session a read counts as one that follows it, in
+    /// [`Mode::Shadow`]. Default 10 s.
+    pub hazard_window: Duration,
     /// How long one attempt may wait for a connection to a replica, and a read that falls back for its place
     /// on the primary. Default 1 s. The primary keeps the time limit of its pool.
     pub checkout_deadline: Duration,
@@ -151,7 +160,8 @@ pub struct Options {
     /// Whether a comment at the very start of a statement counts: `/* orm_split: primary */` keeps
     /// a read on the primary, `/* orm_split: replica */` makes a read of a statement that would stay
     /// there only because a function, view or the text itself is not known to read. Nothing makes a
-    /// read of a write, lock or session command that the text shows.
+    /// read of a write, lock or session command that the text shows. The latter also asks for a replica, as
+    /// [`Hint::Replica`](crate::Hint::Replica) does.
     ///
     /// Default `false`. The risk: who can put text in front of a statement, or is wrong about a
     /// function, sends to a replica what belongs on the primary. A write is refused there, run on
@@ -174,6 +184,9 @@ impl Default for Options {
             max_staleness: Some(Duration::from_secs(30)),
             primary_loss: PrimaryLoss::default(),
             fallback: Fallback::default(),
+            mode: Mode::default(),
+            read_share: 100,
+            hazard_window: Duration::from_secs(10),
             checkout_deadline: Duration::from_secs(1),
             read_wait: Duration::from_millis(10),
             probe_deadline: Duration::from_secs(1),
@@ -255,6 +268,7 @@ impl Options {
             ),
             ("catalogue_refresh", self.catalogue_refresh, MS, DAY),
             ("raw_pin", self.raw_pin, MS, MINUTE * 5),
+            ("hazard_window", self.hazard_window, MS, MINUTE * 60),
         ];
         for (field, value, least, most) in bounds {
             if value < least || value > most {
@@ -269,6 +283,7 @@ impl Options {
             let accepted = "CappedAt(1) or more, or Never";
             return Err(ConfigError::new("fallback", "CappedAt(0)", accepted));
         }
+        mode::check_share(self.read_share)?;
         match self.max_staleness {
             Some(bound) if bound < self.sample_slow * 2 => Err(ConfigError::new(
                 "max_staleness",
@@ -301,6 +316,8 @@ mod tests {
     #[case::probe_reconnect(|o: &mut Options| o.probe_reconnect = Duration::from_millis(10))]
     #[case::catalogue_refresh(|o: &mut Options| o.catalogue_refresh = Duration::ZERO)]
     #[case::raw_pin(|o: &mut Options| o.raw_pin = Duration::ZERO)]
+    #[case::hazard_window(|o: &mut Options| o.hazard_window = Duration::ZERO)]
+    #[case::read_share(|o: &mut Options| o.read_share = 101)]
     #[case::max_staleness(|o: &mut Options| o.max_staleness = Some(Duration::from_millis(1)))]
     fn a_value_out_of_range_is_refused_by_name(#[case] spoil: fn(&mut Options)) {
         let name = std::thread::current().name().unwrap_or("").to_owned();

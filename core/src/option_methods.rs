@@ -37,6 +37,32 @@ macro_rules! option_methods {
             self
         }
 
+        /// Which reads leave the primary, to begin with; `set_mode` changes it while the application runs.
+        /// Default `Mode::Automatic`.
+        pub fn mode(mut self, mode: $crate::Mode) -> Self {
+            self.options.mode = mode;
+            self
+        }
+
+        /// How many sessions in a hundred may read from replicas without asking for it, to begin with;
+        /// `set_read_share` changes it while the application runs. Default 100, 0 to 100.
+        ///
+        /// A session draws once, for good, so that its reads do not go back and forth: it is the
+        /// surrounding `Session::scope` (a request under the tower layer) if there is one, else the
+        /// handle's own session (a Diesel connection, `db.session()`), else the task or thread. Whoever is
+        /// within the share stays within it while it is raised.
+        pub fn read_share(mut self, percent: u8) -> Self {
+            self.options.read_share = percent;
+            self
+        }
+
+        /// For so long after a write of its session `Mode::Shadow` counts a read as one that follows it, and
+        /// as a hazard if a replica might have missed that write. Default 10 s, 1 ms to an hour.
+        pub fn hazard_window(mut self, window: ::std::time::Duration) -> Self {
+            self.options.hazard_window = window;
+            self
+        }
+
         /// How long an attempt waits for a connection to a replica. Default 1 s, 1 ms to 60 s.
         pub fn checkout_deadline(mut self, deadline: ::std::time::Duration) -> Self {
             self.options.checkout_deadline = deadline;
@@ -69,7 +95,7 @@ macro_rules! option_methods {
         /// `/* orm_split: primary */` keeps a read on the primary; `/* orm_split: replica */` makes a read
         /// of a statement that would stay on the primary only because a function, view or the text itself
         /// is not known to read. Nothing makes a read of a write, lock or session command that the text
-        /// shows.
+        /// shows. The latter also asks for a replica, as `Hint::Replica` does.
         ///
         /// The risk: who can put text in front of a statement, or is wrong about a function, sends to a
         /// replica what belongs on the primary. A write is refused there and run on the primary; an advisory

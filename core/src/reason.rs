@@ -32,6 +32,13 @@ pub enum Reason {
     SessionState,
     /// The caller asked for the primary.
     Hint,
+    /// Reads stay on the primary unless asked to replicas ([`Mode::OptIn`](crate::Mode::OptIn)).
+    OptIn,
+    /// The session is not within the share of reads that may leave the primary.
+    Share,
+    /// Everything runs on the primary, and what would have gone where is recorded
+    /// ([`Mode::Shadow`](crate::Mode::Shadow)).
+    Shadow,
     /// The read is to see whatever was committed before it ([`Consistency::Strong`](crate::Consistency::Strong)).
     Strong,
     /// The session's reads stay for a while where the latest of them ran, which was the primary.
@@ -53,7 +60,7 @@ pub enum Reason {
 }
 
 /// All reasons that are counted, in the order of their counters.
-const COUNTED: [&str; 17] = [
+const COUNTED: [&str; 20] = [
     "read",
     "primary_lost",
     "statement",
@@ -71,6 +78,9 @@ const COUNTED: [&str; 17] = [
     "session_state",
     "strong",
     "stays",
+    "opt_in",
+    "share",
+    "shadow",
 ];
 
 impl Reason {
@@ -89,6 +99,9 @@ impl Reason {
             Self::RawHandle => "raw_handle",
             Self::SessionState => "session_state",
             Self::Hint => "hint",
+            Self::OptIn => "opt_in",
+            Self::Share => "share",
+            Self::Shadow => "shadow",
             Self::Strong => "strong",
             Self::Stays => "stays",
             Self::NoReplica => "no_replica",
@@ -113,6 +126,9 @@ impl Reason {
             | Self::RawHandle
             | Self::SessionState
             | Self::Hint
+            | Self::OptIn
+            | Self::Share
+            | Self::Shadow
             | Self::Strong
             | Self::Stays
             | Self::NoReplica
@@ -145,6 +161,9 @@ impl Reason {
             Self::SessionState => 14,
             Self::Strong => 15,
             Self::Stays => 16,
+            Self::OptIn => 17,
+            Self::Share => 18,
+            Self::Shadow => 19,
         }
     }
 
@@ -178,6 +197,9 @@ mod tests {
             Reason::SessionState,
             Reason::Strong,
             Reason::Stays,
+            Reason::OptIn,
+            Reason::Share,
+            Reason::Shadow,
         ];
         assert_eq!(all.len(), Reason::COUNT);
         for reason in all {

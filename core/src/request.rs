@@ -3,10 +3,11 @@
 //! Decides how fresh a read has to be: consistency, bound and floor of whoever asks. Routing itself is
 //! pure and stands in `route.rs`.
 
-use crate::classify::Dialect;
+use crate::classify::{CommentHint, Dialect, comment_hint};
 use crate::clock::Moment;
 use crate::config::Consistency;
 use crate::intent::{Cause, Intent};
+use crate::mode::Hint;
 use crate::node_id::NodeId;
 use crate::reason::Reason;
 use crate::route::{self, Asks, Decision, Request};
@@ -23,14 +24,16 @@ impl Shared {
             && self
                 .misroutes
                 .contains(|| crate::fingerprint(self.dialect, sql));
-        let (consistency, max_staleness) = asks.concern.here().settled(&self.options);
+        let concern = asks.concern.here();
+        let hint = asks.hint.max(concern.hint.unwrap_or_default());
+        let (consistency, max_staleness) = concern.settled(&self.options);
         let now = self.clock.now();
         let floor = self.floor(consistency, asks.session, now);
         let read_last = floor.reads.iter().flatten().map(Reads::node);
         let prefers = asks.prefers.into_iter().chain(read_last);
         Request {
             intent,
-            hint: asks.hint,
+            hint,
             session: asks.session,
             consistency,
             max_staleness,
@@ -40,6 +43,20 @@ impl Shared {
             tried: 0,
             fell_behind: 0,
             misrouted,
+            kept: self.rollout.keeps(
+                || hint.max(self.hint_in(sql)),
+                || SessionKey::that_draws(asks.session).draw(),
+            ),
+            would_leave: false,
+        }
+    }
+
+    /// What a comment asks for: where such hints are switched on it opts in as a handle does. One for the
+    /// primary has made a statement for the primary of it already.
+    fn hint_in(&self, sql: &str) -> Hint {
+        match self.options.comment_hints.then(|| comment_hint(sql)) {
+            Some(Some(CommentHint::Replica)) => Hint::Replica,
+            Some(Some(CommentHint::Primary) | None) | None => Hint::None,
         }
     }
 
@@ -86,6 +103,15 @@ impl Shared {
     pub(crate) fn next_read_wants(&self, read_at: Moment) {
         self.demand
             .raise(read_at, read_at, &self.topology, &self.options);
+    }
+
+    /// A read of these sessions was answered by the primary, but only for shadow mode: no later one may be older,
+    /// yet what would have become of it is judged as if a replica had served this one.
+    pub(crate) fn was_kept(&self, keys: [Option<SessionKey>; 2]) {
+        let now = self.clock.now();
+        for key in keys.into_iter().flatten() {
+            self.sessions.was_kept(key, now);
+        }
     }
 
     /// What the text says where that did not decide the route: on MySQL everything is on the primary.

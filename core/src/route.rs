@@ -14,6 +14,7 @@ use crate::clock::Moment;
 use crate::config::{Consistency, Options, PrimaryLoss};
 use crate::connected::Connected;
 use crate::intent::Intent;
+use crate::mode::Hint;
 use crate::node::Node;
 use crate::node_id::NodeId;
 use crate::reason::Reason;
@@ -21,25 +22,6 @@ use crate::role::Role;
 use crate::select::{Candidates, Select};
 use crate::session::{Floor, Pin, ReadConcern, SessionKey};
 use crate::topology::Topology;
-
-/// A wish of the caller that the text of the statement does not show.
-///
-/// ```
-/// use orm_split_core::{Hint, Splitter};
-///
-/// fn balance_is_read_from(splitter: &Splitter) -> String {
-///     splitter.explain("SELECT balance FROM account", Hint::Primary).node.to_string()
-/// }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Hint {
-    /// None: the text decides.
-    #[default]
-    None,
-    /// The primary, also for reads.
-    Primary,
-}
 
 /// What a caller asks for beside the text of a statement. A [`Hint`] alone is one, too.
 ///
@@ -63,7 +45,8 @@ pub struct Asks {
     /// The handle stands for one connection: what a statement changes of its connection keeps the handle
     /// there. Default `false`.
     pub is_one_connection: bool,
-    /// How fresh reads have to be, where the handle says so. Default: as the scope says, or as configured.
+    /// How fresh reads have to be and where they run, where the handle says so. Default: as the scope says, or
+    /// as configured.
     pub concern: ReadConcern,
     /// The node that is taken if it is still a candidate, because a connection to it is at hand.
     /// Default none.
@@ -99,6 +82,39 @@ pub struct Route {
     pub reason: Reason,
     /// What the statement needs.
     pub intent: Intent,
+    /// In [`Mode::Shadow`](crate::Mode::Shadow): where it would go otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would: Option<Would>,
+}
+
+/// Where a statement would go in [`Mode::Automatic`](crate::Mode::Automatic), with all reads.
+///
+/// ```
+/// use orm_split_core::{Role, Route, Would};
+///
+/// fn would_leave_the_primary(route: &Route) -> bool {
+///     route.would.as_ref().is_some_and(|would: &Would| would.role == Role::Replica)
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Would {
+    /// The node's name.
+    pub node: Arc<str>,
+    /// Whether it is the primary or a replica.
+    pub role: Role,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Would {
+    pub(crate) fn go(decision: Decision<'_>) -> Self {
+        Self {
+            node: Arc::clone(&decision.node.name),
+            role: decision.node.role,
+            reason: decision.reason,
+        }
+    }
 }
 
 impl Route {
@@ -114,6 +130,7 @@ impl Route {
                 Intent::Primary(cause) => Reason::Statement(cause),
             },
             intent,
+            would: None,
         }
     }
 }
@@ -137,6 +154,10 @@ pub(crate) struct Request {
     pub(crate) fell_behind: u64,
     /// A replica once refused the statement as a write.
     pub(crate) misrouted: bool,
+    /// Why a read is kept on the primary though replicas may be fresh enough.
+    pub(crate) kept: Option<Reason>,
+    /// In shadow mode: a replica would have served it, or would have been waited for.
+    pub(crate) would_leave: bool,
 }
 
 impl Request {
@@ -197,7 +218,7 @@ fn needs_primary(topology: &Topology, request: &Request) -> Option<Reason> {
     }
     match request.hint {
         Hint::Primary => return Some(Reason::Hint),
-        Hint::None => {}
+        Hint::Replica | Hint::None => {}
     }
     match request.floor.pin {
         Some(Pin::RawTransaction) => return Some(Reason::RawTransaction),
@@ -215,21 +236,26 @@ fn needs_primary(topology: &Topology, request: &Request) -> Option<Reason> {
     if request.misrouted {
         return Some(Reason::Misrouted);
     }
-    topology.replicas().is_empty().then_some(Reason::NoReplica)
+    if topology.replicas().is_empty() {
+        return Some(Reason::NoReplica);
+    }
+    // last, so that it stands for those reads only which would otherwise be routed
+    request.kept
 }
 
 /// Which replicas may serve a read, and what keeps the others out.
 #[derive(Debug, Default)]
-struct Survey {
+pub(crate) struct Survey {
     admitted: u64,
     /// Would be admitted but for the staleness bound.
-    stale: u64,
+    pub(crate) stale: u64,
+    /// Lacks what the session asks for.
+    pub(crate) below_floor: u64,
     any_up: bool,
-    any_below_floor: bool,
 }
 
 impl Survey {
-    fn of(replicas: &[Arc<Node>], request: &Request, now: Moment) -> Self {
+    pub(crate) fn of(replicas: &[Arc<Node>], request: &Request, now: Moment) -> Self {
         let mut survey = Self::default();
         for (index, node) in replicas.iter().enumerate() {
             let bit = 1_u64 << index;
@@ -239,7 +265,7 @@ impl Survey {
             survey.any_up = true;
             let fell_behind = request.fell_behind & bit != 0;
             if fell_behind || !meets_floor(node, &request.floor, now) {
-                survey.any_below_floor = true;
+                survey.below_floor |= bit;
             } else if meets_bound(node, request.max_staleness, now) {
                 survey.admitted |= bit;
             } else {
@@ -250,7 +276,7 @@ impl Survey {
     }
 
     fn why_none(&self) -> Reason {
-        match (self.any_up, self.any_below_floor) {
+        match (self.any_up, self.below_floor != 0) {
             (false, _) => Reason::NoReplicaUp,
             (true, true) => Reason::FloorNotMet,
             (true, false) => Reason::TooStale,
@@ -281,7 +307,7 @@ fn meets_floor(node: &Node, floor: &Floor, now: Moment) -> bool {
 }
 
 /// Strictly greater, since instants can tie. A floor of nobody's is met by everyone.
-fn has_passed(fresh_as_of: Moment, floor: Moment) -> bool {
+pub(crate) fn has_passed(fresh_as_of: Moment, floor: Moment) -> bool {
     floor == Moment::NEVER || fresh_as_of > floor
 }
 

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::classify::Dialect;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::config::Options;
 use crate::demand::{Demand, Waits};
 use crate::fallback::{FallbackBudget, RetryBudget};
@@ -15,10 +15,12 @@ use crate::freshness::Freshness;
 use crate::intent::Intent;
 use crate::intents::Intents;
 use crate::misroutes::Misroutes;
+use crate::mode::{Mode, Rollout};
 use crate::node::Node;
 use crate::reason::Reason;
 use crate::select::Select;
-use crate::session::{SessionKey, Sessions, WriteMark};
+use crate::session::{SessionKey, Sessions};
+use crate::shadow_status::Shadow;
 use crate::topology::Topology;
 
 /// One splitter's state. Shared by its handles and its monitor tasks.
@@ -28,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) dialect: Dialect,
     pub(crate) options: Options,
     pub(crate) policy: Arc<dyn Select>,
+    pub(crate) rollout: Rollout,
+    pub(crate) shadow: Shadow,
     pub(crate) topology: Topology,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) misroutes: Misroutes,
@@ -55,6 +59,8 @@ impl Shared {
         Self {
             clock: Clock::start(),
             dialect,
+            rollout: Rollout::new(options.mode, options.read_share),
+            shadow: Shadow::over(&topology),
             options,
             policy,
             topology,
@@ -93,8 +99,26 @@ impl Shared {
     }
 
     /// Marks the session `key` when it is dropped.
-    pub(crate) fn write_mark(&self, key: SessionKey) -> WriteMark {
-        WriteMark::armed(&self.sessions, self.clock, key)
+    pub(crate) fn write_mark(self: &Arc<Self>, key: SessionKey) -> WriteMark {
+        WriteMark {
+            shared: Arc::clone(self),
+            key,
+        }
+    }
+
+    /// The session's write was acknowledged, or its outcome became unknown, at `at`.
+    pub(crate) fn wrote(&self, key: SessionKey, at: Moment) {
+        self.sessions.wrote(key, at);
+        self.shadow_awaits(at);
+    }
+
+    /// In shadow mode replicas are looked at closely as soon as something is written: whether the next read
+    /// would have missed it can only be told by what they had shown by then.
+    pub(crate) fn shadow_awaits(&self, written_at: Moment) {
+        if self.rollout.mode() == Mode::Shadow {
+            self.demand
+                .raise(written_at, written_at, &self.topology, &self.options);
+        }
     }
 
     /// Reads the protocol's state.
@@ -134,5 +158,19 @@ impl Shared {
         for node in self.topology.replicas() {
             node.probe_wanted.notify_one();
         }
+    }
+}
+
+/// Marks the session when dropped: after the outcome of a write arrived, and just as much when its
+/// future is dropped or its outcome is unknown.
+#[derive(Debug)]
+pub(crate) struct WriteMark {
+    shared: Arc<Shared>,
+    key: SessionKey,
+}
+
+impl Drop for WriteMark {
+    fn drop(&mut self) {
+        self.shared.wrote(self.key, self.shared.clock.now());
     }
 }

@@ -20,7 +20,7 @@ use crate::monitor::Monitor;
 use crate::node::Node;
 use crate::opening::Identifying;
 use crate::role::Role;
-use crate::route::{Asks, Route};
+use crate::route::{Asks, Route, Would};
 use crate::select::Select;
 use crate::session::SessionKey;
 use crate::shared::Shared;
@@ -135,7 +135,8 @@ impl Splitter {
         attempt::begin_read_only(&self.shared, asks.into(), statement).await
     }
 
-    /// Where `sql` would go now, and why, without sending it.
+    /// Where `sql` would go now, and why, without sending it. In [`Mode::Shadow`](crate::Mode::Shadow) also
+    /// where it would go otherwise.
     #[must_use]
     pub fn explain(&self, sql: &str, asks: impl Into<Asks>) -> Route {
         let request = self.shared.request(sql, asks.into());
@@ -145,13 +146,14 @@ impl Splitter {
             role: decision.node.role,
             reason: decision.reason,
             intent: request.intent,
+            would: self.shared.would(&request).map(Would::go),
         }
     }
 
     /// The session `key` wrote something that the library did not see, or whose outcome just
     /// arrived.
     pub fn wrote(&self, key: SessionKey) {
-        self.shared.sessions.wrote(key, self.shared.clock.now());
+        self.shared.wrote(key, self.shared.clock.now());
     }
 
     /// The current session takes the raw handle of the primary.
@@ -199,6 +201,7 @@ impl Splitter {
         for key in [Some(SessionKey::current()), handle].into_iter().flatten() {
             self.shared.sessions.used_raw_handle(key, now, until);
         }
+        self.shared.shadow_awaits(now);
     }
 
     /// A question for a connection that was just opened to `node`; made before it is sent.

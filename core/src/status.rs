@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::health::HealthState;
+use crate::mode::Mode;
 use crate::node::Node;
 use crate::position::Lsn;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::role::Role;
+use crate::shadow_status::ShadowStatus;
 use crate::shared::Shared;
 
 /// A snapshot of a splitter. Counters count from its start.
@@ -33,6 +35,12 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// Statements by the reason for which they ran where they ran.
     pub statements: BTreeMap<&'static str, u64>,
+    /// Which reads leave the primary.
+    pub mode: Mode,
+    /// How many sessions in a hundred read from replicas without asking for it, in [`Mode::Automatic`].
+    pub read_share: u8,
+    /// What [`Mode::Shadow`] has seen.
+    pub shadow: ShadowStatus,
     /// Which primary on which history this is, counted from the start of the process.
     pub epoch: u64,
     /// Sessions whose writes are remembered.
@@ -126,6 +134,9 @@ impl Status {
         Self {
             nodes: vec![primary],
             statements: BTreeMap::new(),
+            mode: Mode::default(),
+            read_share: 100,
+            shadow: ShadowStatus::default(),
             epoch: 0,
             sessions: 0,
             reads_that_waited: 0,
@@ -169,6 +180,9 @@ impl Shared {
             statements: counters
                 .map(|(index, count)| (Reason::name(index), count.load(Ordering::Relaxed)))
                 .collect(),
+            mode: self.rollout.mode(),
+            read_share: self.rollout.share(),
+            shadow: self.shadow.status(&self.topology),
             epoch,
             sessions: self.sessions.len(),
             reads_that_waited: self.waits.served.load(Ordering::Relaxed),

@@ -13,9 +13,9 @@ use crate::node::Node;
 use crate::node_id::NodeId;
 use crate::observe;
 use crate::reason::Reason;
-use crate::session::{Pin, SessionKey, WriteMark};
+use crate::session::{Pin, SessionKey};
 use crate::session_state;
-use crate::shared::Shared;
+use crate::shared::{Shared, WriteMark};
 use crate::splitter::Splitter;
 
 impl Splitter {

@@ -7,7 +7,6 @@
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 
-use crate::clock::Moment;
 use crate::reason::Reason;
 use crate::route::{self, Request};
 use crate::shared::Shared;
@@ -16,8 +15,7 @@ impl Shared {
     /// Waits if that can keep a read that was routed to the primary on the replicas. Whether it did is seen
     /// by routing again; `false` if it did not wait.
     pub(crate) async fn wait_for_replica(&self, request: &Request, reason: Reason) -> bool {
-        let until = request.now.after(self.options.read_wait);
-        if !self.is_worth_waiting(request, reason, until) {
+        if !self.would_wait(request, reason) {
             return false;
         }
         let in_time = tokio::time::timeout(self.options.read_wait, self.replica_serves(request));
@@ -30,13 +28,14 @@ impl Shared {
     }
 
     /// Not if every replica is known to lag so much that it will not have caught up by then.
-    fn is_worth_waiting(&self, request: &Request, reason: Reason, until: Moment) -> bool {
+    pub(crate) fn would_wait(&self, request: &Request, reason: Reason) -> bool {
         if self.options.read_wait.is_zero() {
             return false;
         }
         let Some(floor) = self.floor_in_want(request, reason) else {
             return false;
         };
+        let until = request.now.after(self.options.read_wait);
         let replicas = route::untried(self.topology.replicas().iter(), request);
         let mut up = replicas.filter(|node| node.is_selectable());
         up.any(|node| floor.after(node.lag_at_least()) < until)

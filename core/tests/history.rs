@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fake::{AT_ONCE, Answer, World};
-use orm_split_core::{Asks, Consistency, Hint, Options, Session, SessionKey};
+use orm_split_core::{Asks, Consistency, Hint, Mode, Options, Session, SessionKey};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::LocalSet;
@@ -137,8 +137,22 @@ async fn trouble(world: Rc<World>, seed: u64) {
     }
 }
 
+/// An operator who cannot decide.
+async fn switches(world: Rc<World>, seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let until = Instant::now() + RUN;
+    while Instant::now() < until {
+        sleep(Duration::from_millis(rng.random_range(0..300))).await;
+        let modes = [Mode::Automatic, Mode::OptIn, Mode::Shadow];
+        match modes.get(rng.random_range(0..6)) {
+            Some(mode) => world.splitter.set_mode(*mode),
+            None => drop(world.splitter.set_read_share(rng.random_range(0..=100))),
+        }
+    }
+}
+
 /// Runs the sessions and the trouble under one seed.
-fn history(consistency: Consistency, made: Made, seed: u64) -> Seen {
+fn history(consistency: Consistency, made: Made, is_switched: bool, seed: u64) -> Seen {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -154,6 +168,9 @@ fn history(consistency: Consistency, made: Made, seed: u64) -> Seen {
         for number in 0..SESSIONS {
             spawn_session(&tasks, &world, made, seed ^ number << 32, &seen);
         }
+        if is_switched {
+            drop(tasks.spawn_local(switches(Rc::clone(&world), seed)));
+        }
         drop(tasks.spawn_local(trouble(world, seed)));
         tasks.await;
     };
@@ -162,10 +179,10 @@ fn history(consistency: Consistency, made: Made, seed: u64) -> Seen {
     Rc::into_inner(seen).unwrap()
 }
 
-fn all(consistency: Consistency, made: Made) -> (u64, u64, u64) {
+fn all(consistency: Consistency, made: Made, is_switched: bool) -> (u64, u64, u64) {
     let mut sums = (0, 0, 0);
     for seed in 0..20 {
-        let seen = history(consistency, made, seed);
+        let seen = history(consistency, made, is_switched, seed);
         let violations = seen.violations.get();
         if consistency != Consistency::Eventual {
             assert_eq!(violations, 0, "seed {seed}, {made:?}");
@@ -174,7 +191,7 @@ fn all(consistency: Consistency, made: Made) -> (u64, u64, u64) {
         sums.1 += seen.reads.get();
         sums.2 += seen.on_replicas.get();
     }
-    println!("{consistency:?}, {made:?}: {sums:?} violations, reads, on replicas");
+    println!("{consistency:?}, {made:?}, {is_switched}: {sums:?} violations, reads, on replicas");
     sums
 }
 
@@ -183,12 +200,21 @@ fn all(consistency: Consistency, made: Made) -> (u64, u64, u64) {
 #[case(Made::Scope)]
 #[case(Made::Task)]
 fn no_session_reads_what_is_older_than_it_wrote_or_read(#[case] made: Made) {
-    let (_, reads, on_replicas) = all(Consistency::Session, made);
+    let (_, reads, on_replicas) = all(Consistency::Session, made, false);
     assert!(on_replicas * 10 > reads, "{on_replicas} of {reads}");
+}
+
+#[rstest::rstest]
+#[case(Made::Handle)]
+#[case(Made::Scope)]
+#[case(Made::Task)]
+fn nor_does_it_while_modes_and_the_share_of_reads_are_switched(#[case] made: Made) {
+    let (_, reads, on_replicas) = all(Consistency::Session, made, true);
+    assert!(on_replicas * 50 > reads, "{on_replicas} of {reads}");
 }
 
 #[test]
 fn without_consistency_the_same_runs_show_violations() {
-    let (violations, _, _) = all(Consistency::Eventual, Made::Handle);
+    let (violations, _, _) = all(Consistency::Eventual, Made::Handle, false);
     assert!(violations > 100, "{violations}");
 }

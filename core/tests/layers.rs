@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 9] = [
         "config",
         "connected",
         "error",
+        "mode",
         "option_methods",
         "rate",
         "token",
@@ -35,9 +36,16 @@ const LAYERS: [&[&str]; 9] = [
     &["address", "postgres", "sqlstate"],
     &["node", "in_flight", "topology", "fallback"],
     &["select", "route", "demand", "observe"],
-    &["shared", "backend", "sqlite", "opening", "status"],
-    &["attempt", "monitor", "request", "wait"],
-    &["splitter", "unrouted", "carry", "tower"],
+    &[
+        "shared",
+        "shadow_status",
+        "backend",
+        "sqlite",
+        "opening",
+        "status",
+    ],
+    &["attempt", "monitor", "request", "shadow", "wait"],
+    &["splitter", "rollout", "unrouted", "carry", "tower"],
 ];
 
 fn layer_of(module: &str) -> Option<usize> {

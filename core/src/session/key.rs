@@ -3,6 +3,7 @@
 //! Decides which it is when nobody says: that of the surrounding [`Session::scope`](super::Session::scope),
 //! else that of the tokio task, outside one that of the thread.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::ThreadId;
 
@@ -34,6 +35,20 @@ impl SessionKey {
     #[must_use]
     pub fn current() -> Self {
         scope::current_key().unwrap_or_else(Self::implicit)
+    }
+
+    /// Whose draw decides whether reads are within the share of reads, through a handle whose own session is
+    /// `handle`: within one scope all handles read alike, and within one handle all tasks.
+    pub(crate) fn that_draws(handle: Option<Self>) -> Self {
+        let scoped = scope::current_key().or(handle);
+        scoped.unwrap_or_else(Self::implicit)
+    }
+
+    /// A number below 100: always the same one.
+    pub(crate) fn draw(self) -> u8 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        u8::try_from(hasher.finish() % 100).unwrap_or_default()
     }
 
     pub(super) fn implicit() -> Self {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::clock::{Clock, Moment};
+use crate::clock::Moment;
 use crate::node_id::NodeId;
 pub use concern::ReadConcern;
 pub use key::SessionKey;
@@ -32,6 +32,10 @@ pub(crate) struct Floor {
     pub(crate) reads: [Option<Reads>; 2],
     /// The node that a listing stays on.
     pub(crate) stays_on: Option<NodeId>,
+    /// What `at` would be but for reads that only shadow mode kept on the primary.
+    pub(crate) but_for_shadow: Moment,
+    /// When the current session, or the handle's, has written last, as far as that is remembered.
+    pub(crate) wrote_at: Moment,
 }
 
 impl Floor {
@@ -60,6 +64,8 @@ struct Entry {
     in_raw_transaction: bool,
     has_state: bool,
     reads: Option<Reads>,
+    /// When a read was answered that a replica would have served, had shadow mode not kept it back.
+    kept_at: Moment,
     stays_until: Moment,
 }
 
@@ -72,7 +78,8 @@ impl Entry {
     /// Of its writes and its reads.
     fn highest(&self) -> Moment {
         let read = self.reads.as_ref().map(Reads::floor);
-        self.floor().max(read.unwrap_or(Moment::NEVER))
+        let read = read.unwrap_or(Moment::NEVER).max(self.kept_at);
+        self.floor().max(read)
     }
 
     fn pin(&self, now: Moment) -> Option<Pin> {
@@ -152,11 +159,15 @@ impl Sessions {
         let low_water = Moment(self.low_water.load(Ordering::Acquire));
         let mut floor = Floor {
             at: low_water,
+            but_for_shadow: low_water,
             reads: entries.map(|entry| entry.and_then(|entry| entry.reads)),
             ..Floor::default()
         };
         for entry in entries.into_iter().flatten() {
-            floor.at = floor.at.max(entry.floor());
+            let of_writes = entry.floor();
+            floor.at = floor.at.max(of_writes).max(entry.kept_at);
+            floor.but_for_shadow = floor.but_for_shadow.max(of_writes);
+            floor.wrote_at = floor.wrote_at.max(entry.wrote_at);
             // what passes by itself must not hide what has to be kept
             floor.pin = floor.pin.max(entry.pin(now));
             let stays = entry.reads.filter(|_| entry.stays_until > now);
@@ -172,8 +183,10 @@ impl Sessions {
         let raw_until = Moment(self.raw_until.load(Ordering::Acquire));
         let wrote_at = Moment(self.wrote_at.load(Ordering::Acquire));
         let raw = (raw_until > now).then_some(Pin::RawHandle);
+        let of_all = wrote_at.max(raw_until);
         Floor {
-            at: own.at.max(wrote_at).max(raw_until),
+            at: own.at.max(of_all),
+            but_for_shadow: own.but_for_shadow.max(of_all),
             pin: own.pin.or(raw),
             ..own
         }
@@ -220,6 +233,12 @@ impl Sessions {
             Some(reads) => reads.add(read),
             none => *none = Some(Reads::first(read)),
         });
+    }
+
+    /// A read of a session that never reads backwards was answered at `at` by the primary, but only for shadow
+    /// mode.
+    pub(crate) fn was_kept(&self, key: SessionKey, at: Moment) {
+        self.remember(key, |entry| entry.kept_at = entry.kept_at.max(at));
     }
 
     /// The session's reads stay where the latest of them ran.
@@ -314,31 +333,6 @@ impl Sessions {
         let median = *median;
         self.low_water.fetch_max(median.0, Ordering::AcqRel);
         entries.retain(|_, entry| !folds(entry) || entry.highest() > median);
-    }
-}
-
-/// Marks the session when dropped: after the outcome of a write arrived, and just as much when its
-/// future is dropped or its outcome is unknown.
-#[derive(Debug)]
-pub(crate) struct WriteMark {
-    sessions: Arc<Sessions>,
-    clock: Clock,
-    key: SessionKey,
-}
-
-impl WriteMark {
-    pub(crate) fn armed(sessions: &Arc<Sessions>, clock: Clock, key: SessionKey) -> Self {
-        Self {
-            sessions: Arc::clone(sessions),
-            clock,
-            key,
-        }
-    }
-}
-
-impl Drop for WriteMark {
-    fn drop(&mut self) {
-        self.sessions.wrote(self.key, self.clock.now());
     }
 }
 

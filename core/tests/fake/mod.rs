@@ -285,6 +285,13 @@ impl World {
         self.splitter.run(sql, asks, &statement).await
     }
 
+    /// The node that a transaction declared read-only begins on.
+    pub async fn begin_read_only(&self, asks: impl Into<Asks>) -> Result<String, FakeError> {
+        let statement = FakeStatement { world: self };
+        let (name, _) = self.splitter.begin_read_only(asks, &statement).await?;
+        Ok(name)
+    }
+
     /// From now on statements leave their connections open.
     pub fn pool_connections(&self) {
         for node in &self.nodes {
