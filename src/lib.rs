@@ -11,7 +11,7 @@
 //! Back ends are features too: `postgres` (default), `sqlite` and `mysql`. What SeaORM offers by feature
 //! is passed through: `entity-registry`, `mock`, `rbac`, `schema-sync`, `tracing-spans`. Diesel's kinds
 //! of pool are `bb8` (default) and `deadpool`; `rustls` is TLS there. `tower` makes each HTTP request a
-//! session, see [`consistency`].
+//! session, see [`consistency`]. How to begin in an application that is in use, see [`rollout`].
 //!
 //! ```no_run
 //! use orm_split::sea_orm::SplitConnection;
@@ -47,6 +47,10 @@ pub mod moving {}
 #[cfg(feature = "sea-orm")]
 #[doc = include_str!("../docs/consistency.md")]
 pub mod consistency {}
+
+#[cfg(feature = "sea-orm")]
+#[doc = include_str!("../docs/rollout.md")]
+pub mod rollout {}
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "sea-orm"))]

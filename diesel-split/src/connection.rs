@@ -85,13 +85,19 @@ impl<C: NodeConnection> SplitConnection<C> {
         }
     }
 
-    /// Sends reads to the primary too ([`Hint::Primary`]), or wherever they are served
-    /// ([`Hint::None`], the default), until it is called again.
+    /// Sends reads to the primary too ([`Hint::Primary`]), or to replicas also where the
+    /// [`Mode`](crate::Mode) or the share of reads would keep them on the primary ([`Hint::Replica`]), or
+    /// wherever they are served ([`Hint::None`], the default), until it is called again.
+    ///
+    /// None of them makes a read of anything: writes, locks and transactions run where they always do. Who
+    /// wants an error instead begins a transaction that is declared read-only, or takes the raw
+    /// [`replica`](Self::replica): a write there changes nothing and says so.
     pub fn set_hint(&mut self, hint: Hint) {
         self.hint = hint;
     }
 
-    /// How fresh reads have to be from now on: a [`Consistency`](crate::Consistency), a bound, or both. Where
+    /// How fresh reads have to be from now on, and where they run: a [`Consistency`](crate::Consistency), a
+    /// bound, a [`Hint`], or several. Where
     /// a [`Session::scope`](crate::Session::scope) around the handle asks for more, that counts.
     pub fn set_read_concern(&mut self, concern: impl Into<ReadConcern>) {
         self.concern = concern.into();
@@ -136,7 +142,8 @@ impl<C: NodeConnection> SplitConnection<C> {
         self.split.splitter.resume(self.session, token).await
     }
 
-    /// Where `sql` would go now, and why, without sending it.
+    /// Where `sql` would go now, and why, without sending it. In [`Mode::Shadow`](crate::Mode::Shadow) also
+    /// where it would go otherwise.
     #[must_use]
     pub fn explain(&self, sql: &str) -> Route {
         self.split.splitter.explain(sql, self.asks())

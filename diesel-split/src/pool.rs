@@ -33,7 +33,7 @@ use crate::split::Split;
 /// # }
 /// ```
 pub struct SplitPool<C: NodeConnection> {
-    split: Arc<Split<C>>,
+    pub(crate) split: Arc<Split<C>>,
 }
 
 impl<C: NodeConnection> SplitPool<C> {
@@ -78,7 +78,8 @@ impl<C: NodeConnection> SplitPool<C> {
         self.split.states()
     }
 
-    /// Where `sql` would go now in the current task, and why, without sending it.
+    /// Where `sql` would go now in the current task, and why, without sending it. In
+    /// [`Mode::Shadow`](crate::Mode::Shadow) also where it would go otherwise.
     #[must_use]
     pub fn explain(&self, sql: &str) -> Route {
         self.split.splitter.explain(sql, Hint::None)

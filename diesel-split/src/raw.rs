@@ -7,7 +7,7 @@
 use diesel::QueryResult;
 use diesel::result::Error;
 use futures_util::future::BoxFuture;
-use orm_split_core::{Intent, Role, SessionKey, SplitError, Splitter};
+use orm_split_core::{Hint, Intent, Role, SessionKey, SplitError, Splitter};
 
 use crate::connection::SplitConnection;
 use crate::error::diesel_error;
@@ -90,8 +90,8 @@ impl<C: NodeConnection> SplitConnection<C> {
     }
 
     /// A connection to a replica that is fresh enough for this handle, raw, read-only where the server
-    /// can be told so. If there is none it is the primary's, as from [`primary`](Self::primary); inside a
-    /// transaction it is that one's connection.
+    /// can be told so. If there is none, or none is used ([`Mode::Shadow`](crate::Mode::Shadow)), it is the
+    /// primary's, as from [`primary`](Self::primary); inside a transaction it is that one's connection.
     ///
     /// # Errors
     /// No connection could be had.
@@ -105,6 +105,7 @@ impl<C: NodeConnection> SplitConnection<C> {
             None => {
                 let mut asks = self.asks();
                 asks.declared = Some(Intent::Read);
+                asks.hint = asks.hint.max(Hint::Replica);
                 self.run(Take, "", asks).await?
             }
         };

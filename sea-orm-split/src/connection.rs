@@ -116,7 +116,8 @@ impl SplitConnection {
         }
     }
 
-    /// Where `sql` would go now in the current session, and why, without sending it.
+    /// Where `sql` would go now in the current session, and why, without sending it. In
+    /// [`Mode::Shadow`](crate::Mode::Shadow) also where it would go otherwise.
     ///
     /// ```
     /// # use sea_orm::{DbBackend, MockDatabase};

@@ -78,6 +78,7 @@ mod error;
 mod executor;
 mod idle;
 mod leased;
+mod mode;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -119,9 +120,9 @@ pub use error::split_error;
 pub use orm_split_core::tower;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
-    Intent, LeastInFlight, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason, Refusal, Role,
-    Route, Select, Session, SessionToken, SplitError, Status, TokenError, TokenKeys, TokenRefusal,
-    UserFunctions,
+    Hint, Intent, LeastInFlight, Mode, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason,
+    Refusal, Role, Route, Select, Session, SessionToken, ShadowNode, ShadowStatus, SplitError,
+    Status, TokenError, TokenKeys, TokenRefusal, UserFunctions, Would,
 };
 pub use prepare::Preparing;
 #[cfg(feature = "rbac")]

@@ -114,6 +114,15 @@ impl RestrictedSplitConnection {
         }
     }
 
+    /// A handle whose reads go to replicas, see [`SplitConnection::replica`].
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        Self {
+            db: self.db.replica(),
+            rights: self.rights.clone(),
+        }
+    }
+
     /// Whether the user may run a statement.
     ///
     /// # Errors

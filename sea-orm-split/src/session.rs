@@ -52,8 +52,8 @@ impl SplitConnection {
         handle
     }
 
-    /// A handle whose reads are as fresh as `concern` says: a [`Consistency`](crate::Consistency), a bound, or
-    /// both. Where a [`Session::scope`](crate::Session::scope) around it asks for more, that counts, unless
+    /// A handle whose reads are as fresh as `concern` says, or run where it says: a
+    /// [`Consistency`](crate::Consistency), a bound, a [`Hint`](crate::Hint), or several. Where a [`Session::scope`](crate::Session::scope) around it asks for more, that counts, unless
     /// the concern was made inside it.
     ///
     /// ```

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use orm_split::sea_orm::{
-    Role, Route, SplitBuilder, SplitConnection, SplitError, Status, split_error,
+    Hint, Mode, Role, Route, SplitBuilder, SplitConnection, SplitError, Status, split_error,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectOptions, ConnectionTrait, DbErr, EntityTrait,
@@ -145,6 +145,7 @@ impl Application for SplitConnection {
             .probe_deadline(settings.probe_deadline)
             .read_wait(settings.read_wait)
             .sample_intervals(settings.sample_slow, Duration::from_millis(5))
+            .mode(settings.mode)
             .connect()
             .await
     }
@@ -183,6 +184,10 @@ impl Application for SplitConnection {
         Ok(found.context("no such counter")?.value)
     }
 
+    async fn read_asking(&self, hint: Hint, id: i32) -> Result<i64> {
+        self.with(hint).read(id).await
+    }
+
     async fn write(&self, id: i32, value: i64) -> Result<()> {
         let model = counter::ActiveModel {
             id: Set(id),
@@ -205,6 +210,14 @@ impl Application for SplitConnection {
 
     fn status(&self) -> Status {
         Self::status(self)
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        Self::set_mode(self, mode);
+    }
+
+    fn set_read_share(&self, percent: u8) -> Result<()> {
+        Ok(Self::set_read_share(self, percent)?)
     }
 
     fn explain(&self, sql: &str) -> Route {

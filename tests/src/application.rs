@@ -8,7 +8,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use anyhow::Result;
-use orm_split::sea_orm::{Consistency, Role, Route, SplitError, Status};
+use orm_split::sea_orm::{Consistency, Hint, Mode, Role, Route, SplitError, Status};
 use tokio::time::Instant;
 
 use crate::kit::postgres::Database;
@@ -33,6 +33,8 @@ pub struct Settings {
     pub read_wait: Duration,
     /// How often nodes are looked at while nothing waits. Default as the library's.
     pub sample_slow: Duration,
+    /// Which reads leave the primary. Default as the library's.
+    pub mode: Mode,
 }
 
 impl Settings {
@@ -48,6 +50,7 @@ impl Settings {
             probe_deadline: Duration::from_secs(1),
             read_wait: Duration::from_millis(10),
             sample_slow: Duration::from_secs(1),
+            mode: Mode::Automatic,
         }
     }
 
@@ -109,6 +112,9 @@ pub trait Application: Clone + Send + Sync + 'static {
     /// Reads a counter.
     fn read(&self, id: i32) -> impl Future<Output = Result<i64>> + Send;
 
+    /// Reads a counter, and asks for a node.
+    fn read_asking(&self, hint: Hint, id: i32) -> impl Future<Output = Result<i64>> + Send;
+
     /// Sets a counter.
     fn write(&self, id: i32, value: i64) -> impl Future<Output = Result<()>> + Send;
 
@@ -117,6 +123,15 @@ pub trait Application: Clone + Send + Sync + 'static {
 
     /// Nodes and counters.
     fn status(&self) -> Status;
+
+    /// Changes which reads leave the primary.
+    fn set_mode(&self, mode: Mode);
+
+    /// Changes how many sessions in a hundred read from replicas without asking for it.
+    ///
+    /// # Errors
+    /// It is more than all.
+    fn set_read_share(&self, percent: u8) -> Result<()>;
 
     /// Where a statement would go now.
     fn explain(&self, sql: &str) -> Route;

@@ -13,7 +13,8 @@ use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use orm_split::diesel::{
-    PoolOptions, Role, Route, SplitBuilder, SplitConnection, SplitError, SplitPool, Status,
+    Hint, Mode, PoolOptions, Role, Route, SplitBuilder, SplitConnection, SplitError, SplitPool,
+    Status,
 };
 use tokio::time::Instant;
 
@@ -173,6 +174,7 @@ macro_rules! application {
                     .probe_deadline(settings.probe_deadline)
                     .read_wait(settings.read_wait)
                     .sample_intervals(settings.sample_slow, Duration::from_millis(5))
+                    .mode(settings.mode)
                     .build()
                     .await
             }
@@ -216,6 +218,13 @@ macro_rules! application {
                 Ok(row.select(schema::counter::value).first(conn).await?)
             }
 
+            async fn read_asking(&self, hint: Hint, id: i32) -> Result<i64> {
+                let conn = &mut self.get().await?;
+                conn.set_hint(hint);
+                let row = schema::counter::table.find(id);
+                Ok(row.select(schema::counter::value).first(conn).await?)
+            }
+
             async fn write(&self, id: i32, value: i64) -> Result<()> {
                 let conn = &mut self.get().await?;
                 let row = diesel::update(schema::counter::table.find(id));
@@ -244,6 +253,14 @@ macro_rules! application {
 
             fn status(&self) -> Status {
                 Self::status(self)
+            }
+
+            fn set_mode(&self, mode: Mode) {
+                Self::set_mode(self, mode);
+            }
+
+            fn set_read_share(&self, percent: u8) -> Result<()> {
+                Ok(Self::set_read_share(self, percent)?)
             }
 
             fn explain(&self, sql: &str) -> Route {

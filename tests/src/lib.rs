@@ -15,6 +15,8 @@ pub mod kit;
 pub mod outages;
 mod record;
 #[cfg(feature = "suites")]
+pub mod rollout;
+#[cfg(feature = "suites")]
 pub mod sent_cases;
 #[cfg(feature = "suites")]
 pub mod sql;
