@@ -8,15 +8,16 @@
     reason = "a test that sets up nonsense fails"
 )]
 
+mod prober;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use orm_split_core::{
     Asks, Connected, Dialect, Fault, Hint, Hold, Identified, Identity, LeastInFlight, Lsn, Node,
-    Options, ProbeConnection, ProbeError, Prober, Reading, Server, SplitError, Splitter, Statement,
+    Options, Prober, Reading, Server, SplitError, Splitter, Statement,
 };
 use parking_lot::Mutex;
 
@@ -54,6 +55,9 @@ pub struct Fake {
 #[derive(Debug, Default)]
 pub struct Asked {
     pub probes: AtomicU64,
+    /// Of them, how many are being answered, and how many were at once at most.
+    pub probing: AtomicU64,
+    pub most_probing: AtomicU64,
     pub checkouts: AtomicU64,
     pub statements: AtomicU64,
 }
@@ -103,6 +107,10 @@ impl FakeNode {
         self.asked.probes.load(Ordering::Relaxed)
     }
 
+    pub fn most_probes_at_once(&self) -> u64 {
+        self.asked.most_probing.load(Ordering::Relaxed)
+    }
+
     pub fn statements(&self) -> u64 {
         self.asked.statements.load(Ordering::Relaxed)
     }
@@ -133,13 +141,6 @@ impl FakeNode {
     fn run(&self) -> u64 {
         self.fake.lock().run
     }
-
-    async fn probe(&self) -> Result<(), ProbeError> {
-        self.asked.probes.fetch_add(1, Ordering::Relaxed);
-        let answer = self.fake.lock().probes;
-        let answered = wait(answer).await;
-        answered.map_err(|fault| ProbeError::new(fault, "the test said so"))
-    }
 }
 
 pub fn lsn(position: u64) -> Lsn {
@@ -159,48 +160,6 @@ async fn wait(answer: Answer) -> Result<(), Fault> {
         Answer::Fails(fault) => Err(fault),
         Answer::Never => std::future::pending().await,
     }
-}
-
-#[async_trait]
-impl Prober for FakeNode {
-    async fn open(&self) -> Result<Box<dyn ProbeConnection>, ProbeError> {
-        self.probe().await?;
-        Ok(Box::new(FakeConnection {
-            node: self.clone(),
-            run: self.run(),
-        }))
-    }
-}
-
-/// A prober's connection.
-struct FakeConnection {
-    node: FakeNode,
-    run: u64,
-}
-
-impl FakeConnection {
-    async fn ask(&self) -> Result<(), ProbeError> {
-        self.node.probe().await?;
-        match self.node.run() == self.run {
-            true => Ok(()),
-            false => Err(ProbeError::new(Fault::Unreachable, "the server crashed")),
-        }
-    }
-}
-
-#[async_trait]
-impl ProbeConnection for FakeConnection {
-    async fn identify(&mut self) -> Result<Identity, ProbeError> {
-        self.ask().await?;
-        Ok(self.node.identity())
-    }
-
-    async fn read_position(&mut self) -> Result<Reading, ProbeError> {
-        self.ask().await?;
-        Ok(Reading::Position(lsn(self.node.fake.lock().position)))
-    }
-
-    async fn close(self: Box<Self>) {}
 }
 
 /// A primary and its replicas.
