@@ -19,7 +19,7 @@ use crate::mode::{Mode, Rollout};
 use crate::node::Node;
 use crate::reason::Reason;
 use crate::select::Select;
-use crate::session::{SessionKey, Sessions};
+use crate::session::{self, SessionKey, Sessions};
 use crate::shadow_status::Shadow;
 use crate::topology::Topology;
 
@@ -56,15 +56,18 @@ impl Shared {
         let freshness = Freshness::new(topology.replicas().len());
         let fallback = FallbackBudget::new(&options);
         let remembers_writes = !topology.replicas().is_empty();
+        let clock = Clock::start();
+        let sessions = Sessions::new(remembers_writes);
+        session::joined(&sessions, clock);
         Self {
-            clock: Clock::start(),
+            clock,
             dialect,
             rollout: Rollout::new(options.mode, options.read_share),
             shadow: Shadow::over(&topology),
             options,
             policy,
             topology,
-            sessions: Sessions::new(remembers_writes),
+            sessions,
             misroutes: Misroutes::default(),
             intents: Intents::default(),
             demand: Demand::default(),

@@ -7,9 +7,9 @@ mod fake;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::{Answer, World};
+use fake::{Answer, World, asks};
 use futures_util::future::join_all;
-use orm_split_core::{Asks, Fault, Hint, Options, SessionKey, TokenKeys};
+use orm_split_core::{Fault, Options, SessionKey, TokenKeys};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -19,12 +19,6 @@ const WRITE: &str = "UPDATE t SET a = 1";
 
 /// How many sessions are remembered at most.
 const CAPACITY: usize = 65_536;
-
-fn asks(session: SessionKey) -> Asks {
-    let mut asks = Asks::from(Hint::None);
-    asks.session = Some(session);
-    asks
-}
 
 /// Writes, and reads until a replica has it; each read that comes too early goes to the primary.
 async fn write_and_read_back(world: &World, number: u64) -> u64 {

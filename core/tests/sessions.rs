@@ -4,7 +4,7 @@ mod fake;
 
 use std::time::Duration;
 
-use fake::World;
+use fake::{World, asks};
 use orm_split_core::{Asks, Consistency, Hint, Options, ReadConcern, Session, SessionKey};
 use tokio::time::sleep;
 
@@ -25,12 +25,6 @@ fn without_waiting() -> Options {
     let mut options = Options::default();
     options.read_wait = Duration::ZERO;
     options
-}
-
-fn asks(session: SessionKey) -> Asks {
-    let mut asks = Asks::from(Hint::None);
-    asks.session = Some(session);
-    asks
 }
 
 fn concerned(concern: impl Into<ReadConcern>) -> Asks {

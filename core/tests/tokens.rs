@@ -6,11 +6,10 @@ mod fake;
 
 use std::time::Duration;
 
-use fake::{Answer, World};
+use fake::{Answer, World, asks};
 use futures_util::future::join_all;
 use orm_split_core::{
-    Asks, Fault, Hint, Options, Server, SessionKey, SessionToken, TokenError, TokenKeys,
-    TokenRefusal,
+    Fault, Options, Server, SessionKey, SessionToken, TokenError, TokenKeys, TokenRefusal,
 };
 use tokio::time::{Instant, sleep};
 
@@ -20,12 +19,6 @@ fn options() -> Options {
     let mut options = Options::default();
     options.token_keys = TokenKeys::new("a secret of at least thirty-two bytes").ok();
     options
-}
-
-fn asks(session: SessionKey) -> Asks {
-    let mut asks = Asks::from(Hint::None);
-    asks.session = Some(session);
-    asks
 }
 
 /// Writes in a session of its own; the token of that.

@@ -5,6 +5,7 @@
 //! a floor for everyone. The map is normally empty, and an empty map costs two atomic loads.
 
 mod concern;
+mod everywhere;
 mod key;
 mod reads;
 mod scope;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use crate::clock::Moment;
 use crate::node_id::NodeId;
 pub use concern::ReadConcern;
+pub(crate) use everywhere::joined;
 pub use key::SessionKey;
 pub(crate) use reads::{Read, Reads};
 pub use scope::Session;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::Sessions;
 use super::concern::ReadConcern;
+use super::everywhere;
 use super::key::SessionKey;
 
 tokio::task_local! {
@@ -113,6 +114,28 @@ impl Session {
     pub fn sync_scope<T>(mut self, run: impl FnOnce() -> T) -> T {
         self.concern = self.concern.here();
         SCOPE.sync_scope(self, run)
+    }
+
+    /// The session wrote something that the library could not see, by another driver, another service or an
+    /// ORM of its own: its reads see it, in whichever database it was.
+    ///
+    /// Every splitter of the process (a `SplitConnection` of SeaORM, a `SplitPool` of Diesel) that exists by now
+    /// takes it for a write of this instant, and forgets it as any: when all of its replicas have that, or when
+    /// the session is over. Where it is known which database was written to, `wrote()` of that one's handle
+    /// leaves the reads of the others on their replicas.
+    ///
+    /// ```
+    /// use orm_split_core::Session;
+    ///
+    /// async fn imported(file: &str) {
+    ///     // … a service was asked to import the file, and has answered
+    ///     Session::current().wrote();
+    /// }
+    /// # drop(imported("a"));
+    /// ```
+    pub fn wrote(&self) {
+        // in its scope, so that its last clone takes along what is remembered of it
+        self.clone().sync_scope(|| everywhere::wrote(self.key));
     }
 
     /// Whose session it is.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use orm_split_core::{
     Asks, Connected, Dialect, Fault, Hint, Hold, Identified, Identity, LeastInFlight, Lsn, Node,
-    Options, Prober, Reading, Server, SplitError, Splitter, Statement,
+    Options, Prober, Reading, Server, SessionKey, SplitError, Splitter, Statement,
 };
 use parking_lot::Mutex;
 
@@ -160,6 +160,13 @@ async fn wait(answer: Answer) -> Result<(), Fault> {
         Answer::Fails(fault) => Err(fault),
         Answer::Never => std::future::pending().await,
     }
+}
+
+/// What is asked in a session that was made.
+pub fn asks(session: SessionKey) -> Asks {
+    let mut asks = Asks::from(Hint::None);
+    asks.session = Some(session);
+    asks
 }
 
 /// A primary and its replicas.

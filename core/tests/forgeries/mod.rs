@@ -19,12 +19,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use orm_split_core::{
-    Asks, Hint, Options, Role, SessionKey, SessionToken, Splitter, TokenError, TokenKeys,
-    TokenRefusal,
+    Options, Role, SessionKey, SessionToken, Splitter, TokenError, TokenKeys, TokenRefusal,
 };
 use sha2::Sha256;
 
-use crate::fake::World;
+use crate::fake::{World, asks};
 
 /// The first signs, the first two are accepted.
 pub const SECRETS: [&str; 3] = [
@@ -164,9 +163,7 @@ fn verdict(text: &str, position: u64) -> Option<Result<Fields, TokenRefusal>> {
 }
 
 fn reads_from(splitter: &Splitter, session: SessionKey) -> Role {
-    let mut asks = Asks::from(Hint::None);
-    asks.session = Some(session);
-    splitter.explain("SELECT 1", asks).role
+    splitter.explain("SELECT 1", asks(session)).role
 }
 
 /// A session that is given `text` accepts it if, and only if, it was made with an accepted key, for this
