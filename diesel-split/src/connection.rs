@@ -136,9 +136,6 @@ impl<C: NodeConnection> SplitConnection<C> {
     /// # Cancel safety
     /// The session is as before if the future is dropped.
     pub async fn resume(&self, token: &str) -> Result<(), TokenError> {
-        if self.split.splitter.topology().replicas().is_empty() {
-            return Ok(());
-        }
         self.split.splitter.resume(self.session, token).await
     }
 

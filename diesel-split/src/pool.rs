@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use orm_split_core::{Hint, Route, SessionKey, SplitError, Status};
+use orm_split_core::{Hint, Route, SessionKey, SessionToken, SplitError, Status, TokenError};
 
 use crate::builder::SplitBuilder;
 use crate::connection::SplitConnection;
@@ -89,6 +89,54 @@ impl<C: NodeConnection> SplitPool<C> {
     /// to have it.
     pub fn wrote(&self) {
         self.split.splitter.wrote(SessionKey::current());
+    }
+
+    /// What the current session has written and read, as text for another process or a later request: see
+    /// [`resume`](Self::resume). To be asked for when the writes are done. What a connection wrote in another
+    /// session has a token of [its own](SplitConnection::token).
+    ///
+    /// Mostly at once; else it takes one sample of the primary, of 5 ms and a round trip, which all who wait
+    /// share.
+    ///
+    /// # Errors
+    /// The builder was given no [`token_keys`](crate::SplitBuilder::token_keys), or the primary's position is not
+    /// known: there are no replicas, or it does not answer.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn token(&self) -> Result<SessionToken, TokenError> {
+        let session = [SessionKey::current()];
+        self.split.splitter.token(session).await
+    }
+
+    /// From now on the current session has written what `token` tells of: its reads do not miss it, whichever
+    /// connections it takes. A token that is refused changes nothing.
+    ///
+    /// ```no_run
+    /// use diesel_split::{NodeConnection, Session, SplitPool};
+    ///
+    /// /// Does a job whose payload came with the token of whoever queued it.
+    /// async fn run<C: NodeConnection>(pool: &SplitPool<C>, token: &str) {
+    ///     let job = async {
+    ///         if let Err(refusal) = pool.resume(token).await {
+    ///             eprintln!("the job may miss what was written before it was queued: {refusal}");
+    ///         }
+    ///         // …
+    ///     };
+    ///     Session::new().scope(job).await;
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// No keys are configured, or why the token is refused. Without replicas none is: nobody lags.
+    ///
+    /// # Cancel safety
+    /// The session is as before if the future is dropped.
+    pub async fn resume(&self, token: &str) -> Result<(), TokenError> {
+        self.split
+            .splitter
+            .resume(SessionKey::current(), token)
+            .await
     }
 
     /// Stops watching the nodes and lets go of their pools, for all clones. Idle connections are closed

@@ -139,6 +139,10 @@ impl Application for SplitConnection {
         let builder = replicas.fold(Self::builder().primary(primary), |builder, url| {
             builder.replica(url.as_str())
         });
+        let builder = settings
+            .token_keys
+            .iter()
+            .fold(builder, |builder, keys| builder.token_keys(keys.clone()));
         builder
             .consistency(settings.consistency)
             .max_staleness(settings.max_staleness)
@@ -206,6 +210,14 @@ impl Application for SplitConnection {
             }
         }
         (reads, failures)
+    }
+
+    async fn token(&self) -> Result<String> {
+        Ok(Self::token(self).await?.to_string())
+    }
+
+    async fn resume(&self, token: &str) -> Result<()> {
+        Ok(Self::resume(self, token).await?)
     }
 
     fn status(&self) -> Status {

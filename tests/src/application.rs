@@ -8,7 +8,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use anyhow::Result;
-use orm_split::sea_orm::{Consistency, Hint, Mode, Role, Route, SplitError, Status};
+use orm_split::sea_orm::{Consistency, Hint, Mode, Role, Route, SplitError, Status, TokenKeys};
 use tokio::time::Instant;
 
 use crate::kit::postgres::Database;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub sample_slow: Duration,
     /// Which reads leave the primary. Default as the library's.
     pub mode: Mode,
+    /// What signs and accepts tokens. Default none.
+    pub token_keys: Option<TokenKeys>,
 }
 
 impl Settings {
@@ -51,6 +53,7 @@ impl Settings {
             read_wait: Duration::from_millis(10),
             sample_slow: Duration::from_secs(1),
             mode: Mode::Automatic,
+            token_keys: None,
         }
     }
 
@@ -120,6 +123,12 @@ pub trait Application: Clone + Send + Sync + 'static {
 
     /// Reads without a pause; counts reads and collects failures.
     fn read_until(&self, end: Instant) -> impl Future<Output = (u32, Vec<String>)> + Send;
+
+    /// What the current session has written, for another process.
+    fn token(&self) -> impl Future<Output = Result<String>> + Send;
+
+    /// From now on the current session has written what a token tells of.
+    fn resume(&self, token: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Nodes and counters.
     fn status(&self) -> Status;

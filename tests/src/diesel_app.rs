@@ -168,6 +168,10 @@ macro_rules! application {
                     .primary_options(of_primary);
                 let replicas = settings.replicas.iter();
                 let builder = replicas.fold(builder, |builder, url| builder.replica(url));
+                let builder = settings
+                    .token_keys
+                    .iter()
+                    .fold(builder, |builder, keys| builder.token_keys(keys.clone()));
                 builder
                     .consistency(settings.consistency)
                     .max_staleness(settings.max_staleness)
@@ -249,6 +253,14 @@ macro_rules! application {
                     }
                 }
                 (reads, failures)
+            }
+
+            async fn token(&self) -> Result<String> {
+                Ok(Self::token(self).await?.to_string())
+            }
+
+            async fn resume(&self, token: &str) -> Result<()> {
+                Ok(Self::resume(self, token).await?)
             }
 
             fn status(&self) -> Status {

@@ -10,6 +10,8 @@ pub mod bad_input;
 pub mod cases;
 #[cfg(feature = "suites")]
 pub mod diesel_app;
+#[cfg(feature = "suites")]
+pub mod jobs;
 pub mod kit;
 #[cfg(feature = "suites")]
 pub mod outages;
@@ -18,5 +20,7 @@ mod record;
 pub mod rollout;
 #[cfg(feature = "suites")]
 pub mod sent_cases;
+#[cfg(feature = "suites")]
+pub mod served;
 #[cfg(feature = "suites")]
 pub mod sql;
