@@ -3,74 +3,17 @@
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::{HeaderName, StatusCode};
-use axum::routing::{get, post};
-use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use orm_split::sea_orm::TokenKeys;
 use orm_split::sea_orm::tower::SessionLayer;
-use orm_split::sea_orm::{SplitConnection, TokenKeys};
-use orm_split_tests::app::{self, counter};
-use orm_split_tests::diesel_app::{self, Pool, schema};
+use orm_split_tests::app;
+use orm_split_tests::diesel_app;
 use orm_split_tests::kit::postgres::{Database, Delay, shared};
+use orm_split_tests::served::{self, HEADER};
 use reqwest::{Client, Method, Version};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
-use tokio::net::TcpListener;
+use rstest::rstest;
+use tokio::sync::oneshot;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
-const HEADER: &str = "x-session";
-
-#[derive(Clone)]
-struct App {
-    db: SplitConnection,
-    pool: Pool,
-}
-
-/// Any failure, as an answer.
-struct Failed(anyhow::Error);
-
-impl<E: Into<anyhow::Error>> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Self(error.into())
-    }
-}
-
-impl axum::response::IntoResponse for Failed {
-    fn into_response(self) -> axum::response::Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, format!("{:#}", self.0)).into_response()
-    }
-}
-
-async fn write_sea_orm(State(app): State<App>, Path(value): Path<i64>) -> Result<(), Failed> {
-    let model = counter::ActiveModel {
-        id: Set(1),
-        value: Set(value),
-    };
-    model.update(&app.db).await?;
-    Ok(())
-}
-
-async fn read_sea_orm(State(app): State<App>) -> Result<String, Failed> {
-    let found = counter::Entity::find_by_id(1).one(&app.db).await?;
-    Ok(found.context("the counter")?.value.to_string())
-}
-
-async fn write_diesel(State(app): State<App>, Path(value): Path<i64>) -> Result<(), Failed> {
-    let mut conn = app.pool.get().await?;
-    diesel::update(schema::counter::table.find(1))
-        .set(schema::counter::value.eq(value))
-        .execute(&mut conn)
-        .await?;
-    Ok(())
-}
-
-async fn read_diesel(State(app): State<App>) -> Result<String, Failed> {
-    let mut conn = app.pool.get().await?;
-    let value = schema::counter::table
-        .find(1)
-        .select(schema::counter::value);
-    Ok(value.first::<i64>(&mut conn).await?.to_string())
-}
 
 /// One process: its address. It ends with the test.
 #[expect(clippy::disallowed_methods, reason = "a server is a task")]
@@ -81,24 +24,22 @@ async fn process(database: &Database, by_header: bool) -> Result<String> {
         .token_keys(keys()?)
         .build()
         .await?;
+    // of a process that has just started nobody knows yet how far the replicas are behind
+    app::wait_until_replicas_serve(&db).await?;
+    diesel_app::wait_until_replicas_serve(&pool).await?;
     let layer = SessionLayer::new(&db).and(&pool);
     let layer = match by_header {
-        true => layer.header(HeaderName::from_static(HEADER)),
+        true => served::by_header(layer),
         false => layer,
     };
     let router = Router::new()
-        .route("/sea-orm", get(read_sea_orm))
-        .route("/sea-orm/{value}", post(write_sea_orm))
-        .route("/diesel", get(read_diesel))
-        .route("/diesel/{value}", post(write_diesel))
-        .layer(layer)
-        .with_state(App { db, pool });
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = format!("http://{}", listener.local_addr()?);
-    drop(tokio::spawn(
-        async move { axum::serve(listener, router).await },
-    ));
-    Ok(address)
+        .nest("/sea-orm", served::routes(db))
+        .nest("/diesel", served::routes(pool))
+        .layer(layer);
+    let (listening, address) = oneshot::channel();
+    let told = |address| assert!(listening.send(address).is_ok(), "nobody waits");
+    drop(tokio::spawn(served::serve(router, told)));
+    Ok(format!("http://{}", address.await?))
 }
 
 fn client(version: Version) -> Result<Client> {
@@ -160,19 +101,74 @@ async fn stale_reads(version: Version, by_header: bool) -> Result<(u32, u32)> {
     Ok((with, without))
 }
 
+#[rstest]
+#[case::by_cookie_over_http_1(Version::HTTP_11, false)]
+#[case::by_header_over_http_1(Version::HTTP_11, true)]
+#[case::by_cookie_over_http_2(Version::HTTP_2, false)]
+#[case::by_header_over_http_2(Version::HTTP_2, true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_reads_what_it_wrote_in_another_process_by_cookie_over_http_1() -> Result<()> {
-    let (with, without) = stale_reads(Version::HTTP_11, false).await?;
+async fn a_client_reads_what_it_wrote_in_another_process(
+    #[case] version: Version,
+    #[case] by_header: bool,
+) -> Result<()> {
+    let (with, without) = stale_reads(version, by_header).await?;
     ensure!(without > 10, "{without} stale reads without a token");
     assert_eq!(with, 0);
     Ok(())
 }
 
+#[rstest]
+#[case::over_http_1(Version::HTTP_11)]
+#[case::over_http_2(Version::HTTP_2)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_reads_what_it_wrote_in_another_process_by_header_over_http_2() -> Result<()> {
-    let (with, without) = stale_reads(Version::HTTP_2, true).await?;
-    ensure!(without > 10, "{without} stale reads without a token");
-    assert_eq!(with, 0);
+async fn each_request_is_a_session_of_its_own_also_over_one_connection(
+    #[case] version: Version,
+) -> Result<()> {
+    let database = shared(Delay::Ms500).await?.create_database().await?;
+    let db = app::builder(&database).connect().await?;
+    app::create_counters(&db, 2).await?;
+    let address = process(&database, true).await?;
+    let client = client(version)?;
+    let mut missed = 0;
+    for value in 1..=10_i64 {
+        let write = (Method::POST, format!("{address}/sea-orm/{value}"));
+        let (_, token) = send(&client, version, write, None).await?;
+        let read = || (Method::GET, format!("{address}/sea-orm"));
+        let (seen, _) = send(&client, version, read(), None).await?;
+        missed += u32::from(seen.parse::<i64>()? < value);
+        let token = token.context("a token")?;
+        let (seen, _) = send(&client, version, read(), Some((HEADER, &token))).await?;
+        assert_eq!(seen, value.to_string());
+    }
+    ensure!(
+        missed > 5,
+        "{missed} of 10 reads missed another request's write"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cookie_is_for_https_no_script_and_this_site_alone_and_ends_with_its_token()
+-> Result<()> {
+    let database = shared(Delay::Ms500).await?.create_database().await?;
+    let db = app::builder(&database).connect().await?;
+    app::create_counters(&db, 2).await?;
+    let address = process(&database, false).await?;
+    for orm in ["sea-orm", "diesel"] {
+        let written = client(Version::HTTP_11)?.post(format!("{address}/{orm}/1"));
+        let answer = written.send().await?.error_for_status()?;
+        let cookie = answer.headers().get("set-cookie").context("a cookie")?;
+        let mut parts: Vec<_> = cookie.to_str()?.split("; ").skip(1).collect();
+        parts.sort_unstable();
+        let guarded = [
+            "HttpOnly",
+            "Max-Age=300",
+            "Path=/",
+            "SameSite=Lax",
+            "Secure",
+        ];
+        assert_eq!(parts, guarded, "{cookie:?}");
+    }
     Ok(())
 }
 
