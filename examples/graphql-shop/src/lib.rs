@@ -15,7 +15,7 @@
 
 pub mod database;
 pub mod entities;
-mod loaders;
+pub mod loaders;
 mod mutation;
 mod objects;
 mod query;
