@@ -147,7 +147,8 @@ impl<C: NodeConnection> SplitConnection<C> {
     }
 
     /// The session wrote something that the library could not see: its reads, and those of the current
-    /// task, wait for the replicas to have it.
+    /// task, wait for the replicas to have it. [`Session::wrote`](crate::Session::wrote) says so of every
+    /// database.
     pub fn wrote(&self) {
         self.split.splitter.wrote(SessionKey::current());
         self.split.splitter.wrote(self.session);

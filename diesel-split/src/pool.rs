@@ -86,7 +86,7 @@ impl<C: NodeConnection> SplitPool<C> {
     }
 
     /// The current task wrote something that the library could not see: its reads wait for the replicas
-    /// to have it.
+    /// to have it. [`Session::wrote`](crate::Session::wrote) says so of every database.
     pub fn wrote(&self) {
         self.split.splitter.wrote(SessionKey::current());
     }

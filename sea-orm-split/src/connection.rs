@@ -147,7 +147,8 @@ impl SplitConnection {
     }
 
     /// The current session, and the handle's if it has one, wrote something that the library could not see:
-    /// their reads wait for the replicas to have it.
+    /// their reads of this database wait for the replicas to have it. [`Session::wrote`](crate::Session::wrote)
+    /// says so of every database.
     pub fn wrote(&self) {
         if let Some(split) = &self.split {
             for key in self.sessions() {
