@@ -15,7 +15,7 @@ use crate::splitter::Splitter;
 use crate::token::{Claims, SessionToken, TokenError, TokenKeys, TokenRefusal};
 
 /// Whether something is known by now.
-enum Known<T> {
+pub(crate) enum Known<T> {
     Yes(T),
     /// The primary has to be sampled.
     NotYet,
@@ -39,21 +39,12 @@ impl Splitter {
         let floor = shared.sessions.highest(sessions);
         // what a raw handle may still write comes after the token
         let floor = floor.min(shared.clock.now());
-        let claims = shared.sampled(|freshness| {
-            let claims = |position| {
-                let primary = freshness.primary()?;
-                Some(Claims {
-                    system: primary.system,
-                    timeline: primary.timeline,
-                    position,
-                })
-            };
-            let position = match floor == Moment::NEVER || shared.nobody_can_lag() {
-                true => Some(crate::Lsn::default()),
-                false => freshness.position_after(floor),
-            };
-            position.and_then(claims).map_or(Known::NotYet, Known::Yes)
-        });
+        let floor = match shared.nobody_can_lag() {
+            true => Moment::NEVER,
+            false => floor,
+        };
+        let claims = shared
+            .sampled(|freshness| claims_after(freshness, floor).map_or(Known::NotYet, Known::Yes));
         let claims = claims.await.ok_or(TokenError::NoPosition)?;
         Ok(keys.sign(claims, SystemTime::now()))
     }
@@ -90,8 +81,22 @@ impl Splitter {
     }
 }
 
+/// What stands for everything up to a floor; `None` if no sample was taken after it.
+pub(crate) fn claims_after(freshness: &Freshness, floor: Moment) -> Option<Claims> {
+    let primary = freshness.primary()?;
+    let position = match floor {
+        Moment::NEVER => crate::Lsn::default(),
+        floor => freshness.position_after(floor)?,
+    };
+    Some(Claims {
+        system: primary.system,
+        timeline: primary.timeline,
+        position,
+    })
+}
+
 /// The floor that a token asks for.
-fn judge(
+pub(crate) fn judge(
     freshness: &Freshness,
     claims: Claims,
     started: Moment,

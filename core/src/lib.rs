@@ -55,6 +55,8 @@ mod intent;
 mod intents;
 mod misroutes;
 mod mode;
+#[cfg(test)]
+mod model;
 mod monitor;
 mod node;
 mod node_id;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Top to bottom, as in `ARCHITECTURE.md`. Files of one row may use each other.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &[
         "role", "position", "intent", "fault", "identity", "reason", "refusal", "node_id",
     ],
@@ -46,6 +46,7 @@ const LAYERS: [&[&str]; 9] = [
     ],
     &["attempt", "monitor", "request", "shadow", "wait"],
     &["splitter", "rollout", "unrouted", "carry", "tower"],
+    &["model"],
 ];
 
 fn layer_of(module: &str) -> Option<usize> {

@@ -44,6 +44,7 @@ pub(crate) use shown::{Asked, Evidence, Verdict};
 
 /// The state of the protocol: one primary, its samples, and what each replica has shown.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))] // the model looks at what could come of each state
 pub(crate) struct Freshness {
     epoch: u64,
     began_at: Moment,

@@ -18,6 +18,7 @@ pub(crate) struct Sample {
 /// Bounded: when full, every second sample of the older half goes, so that the past is kept ever
 /// more coarsely but never forgotten.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))] // the model looks at what could come of each state
 pub(crate) struct Samples {
     ring: Vec<Sample>,
 }

@@ -50,6 +50,7 @@ pub(crate) struct Evidence {
 
 /// What is known of one replica.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))] // the model looks at what could come of each state
 pub(super) struct Shown {
     generation: u64,
     since: Moment,
