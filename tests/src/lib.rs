@@ -11,6 +11,8 @@ pub mod cases;
 #[cfg(feature = "suites")]
 pub mod diesel_app;
 #[cfg(feature = "suites")]
+pub mod history;
+#[cfg(feature = "suites")]
 pub mod jobs;
 pub mod kit;
 #[cfg(feature = "suites")]

@@ -6,6 +6,7 @@
 //!
 //! It reads `/proc`, so it needs Linux.
 
+pub mod forward;
 pub mod locate;
 pub mod mariadb;
 pub mod postgres;
