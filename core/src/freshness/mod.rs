@@ -74,6 +74,13 @@ impl Freshness {
         }
     }
 
+    /// One that drops samples all the time.
+    #[cfg(test)]
+    pub(crate) fn keeping_samples(mut self, capacity: usize) -> Self {
+        self.samples = Samples::keeping(capacity);
+        self
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }

@@ -17,16 +17,31 @@ pub(crate) struct Sample {
 ///
 /// Bounded: when full, every second sample of the older half goes, so that the past is kept ever
 /// more coarsely but never forgotten.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[cfg_attr(test, derive(Clone))] // the model looks at what could come of each state
 pub(crate) struct Samples {
     ring: Vec<Sample>,
+    capacity: usize,
 }
 
 /// 512 samples are 8 KiB; at one per second the newer half spans four minutes exactly.
 const CAPACITY: usize = 512;
 
+impl Default for Samples {
+    fn default() -> Self {
+        Self::keeping(CAPACITY)
+    }
+}
+
 impl Samples {
+    /// So many at most.
+    pub(super) fn keeping(capacity: usize) -> Self {
+        Self {
+            ring: Vec::new(),
+            capacity,
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.ring.clear();
     }
@@ -45,7 +60,7 @@ impl Samples {
             return;
         }
         self.drop_superseded(sample.position);
-        if self.ring.len() >= CAPACITY {
+        if self.ring.len() >= self.capacity {
             self.thin();
         }
         self.ring.push(sample);

@@ -56,6 +56,13 @@ impl Real {
         }
     }
 
+    pub(super) fn dropping_samples(self) -> Self {
+        Self {
+            freshness: self.freshness.keeping_samples(4),
+            ..self
+        }
+    }
+
     fn evidence(&self, node: usize) -> Option<Evidence> {
         match node {
             0 => Some(self.freshness.primary_evidence()),
