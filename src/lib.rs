@@ -48,6 +48,9 @@ pub mod moving {}
 #[doc = include_str!("../docs/consistency.md")]
 pub mod consistency {}
 
+#[doc = include_str!("../docs/freshness.md")]
+pub mod freshness {}
+
 #[cfg(feature = "sea-orm")]
 #[doc = include_str!("../docs/rollout.md")]
 pub mod rollout {}

@@ -264,3 +264,16 @@ fn two_rules_are_not_for_safety(#[case] rule: Rule) {
         "it changes nothing"
     );
 }
+
+/// What the protocol takes for granted: that two promotions never take the same timeline. PostgreSQL sees
+/// to it as long as the promoted server can read the history files of the others.
+#[test]
+fn two_promotions_to_one_timeline_deceive_it() {
+    let scope = Scope {
+        unique_timelines: false,
+        ..only(SMALL, &[Failover, Follow, Timeline])
+    };
+    let found = search(scope, &Model::new(Rules::ALL, scope), 1, 100_000, 300);
+    let (trace, violation) = found.expect_err("it may be promised after all");
+    println!("{}\n{}", violation.0, show(&trace));
+}
