@@ -8,12 +8,13 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use crate::backend::{Hold, Statement};
+use crate::connected::Connected;
 use crate::error::{AttemptFailure, Phase, SplitError};
 use crate::fallback::{Full, Place};
 use crate::fault::Fault;
-use crate::health::HealthEvent;
 use crate::in_flight::InFlight;
 use crate::intent::{Cause, Intent};
+use crate::looking::Looking;
 use crate::node::Node;
 use crate::observe;
 use crate::reason::Reason;
@@ -37,11 +38,25 @@ enum Ended<E> {
     Failed(Failure<E>),
 }
 
+impl<E> Ended<E> {
+    fn gave_up(phase: Phase, fault: Fault, generation: Option<u64>) -> Self {
+        let error = None;
+        Self::Failed(Failure {
+            phase,
+            fault,
+            error,
+            generation,
+        })
+    }
+}
+
 struct Failure<E> {
     phase: Phase,
     fault: Fault,
     /// The host's error, unless we gave up waiting.
     error: Option<E>,
+    /// Of the connection, if there was one.
+    generation: Option<u64>,
 }
 
 /// A statement on its way: everything that outlives one attempt.
@@ -139,16 +154,18 @@ impl<'a, S: Statement> Run<'a, S> {
     ) -> Result<S::Output, Ended<S::Error>> {
         let place = self.fallback_place(reason).await.map_err(Ended::Full)?;
         let in_flight = InFlight::on(node);
-        let (connection, connected) = self.checkout(node).await?;
         let shared = self.shared;
+        let (mut connection, mut connected) = self.checkout(node).await?;
         let is_replica = node.role == Role::Replica;
-        if is_replica {
-            let now = shared.clock.now();
-            if !route::still_serves(node, &connected, reason, &self.request, now) {
+        if is_replica && !self.may_serve(node, reason, &connected) {
+            tracing::debug!(node = %node.name, "not fresh enough after checkout");
+            if !node.group.is_one() {
                 self.statement.release(connection);
-                tracing::debug!(node = %node.name, "no longer fresh enough after checkout");
                 return Err(Ended::NotFresh);
             }
+            // rare and large: it must not be part of every statement's future
+            let looked = self.look_further(node, reason, (connection, connected));
+            (connection, connected) = Box::pin(looked).await?;
         }
         shared.count(node, reason);
         observe::runs(node, reason, self.sql);
@@ -170,16 +187,16 @@ impl<'a, S: Statement> Run<'a, S> {
             tokio::select! {
                 biased;
                 result = execution.as_mut() => result,
-                () = node.went_down() => return Err(Ended::Failed(Failure {
-                    phase: Phase::Execute,
-                    fault: Fault::Timeout,
-                    error: None,
-                })),
+                () = node.went_silent(connected.generation) => {
+                    let generation = Some(connected.generation);
+                    return Err(Ended::gave_up(Phase::Execute, Fault::Timeout, generation));
+                }
             }
         } else {
             execution.as_mut().await
         };
-        let output = result.map_err(|error| self.failed(Phase::Execute, error))?;
+        let over = Some(connected.generation);
+        let output = result.map_err(|error| self.failed(Phase::Execute, error, over))?;
         match reading {
             Some((keys, _)) if self.request.would_leave => shared.was_kept(keys),
             Some((keys, started_at)) => {
@@ -198,20 +215,43 @@ impl<'a, S: Statement> Run<'a, S> {
         remembers.then(|| self.shared.monotonic(self.request.session))?
     }
 
-    /// Waits for a connection: on a replica no longer than the checkout deadline, nor once the node
-    /// is down. The primary's pool keeps its own time limit, as before the library was there.
-    async fn checkout(
+    /// Whether the server that a connection leads to may serve now.
+    fn may_serve(&self, node: &Node, reason: Reason, connected: &Connected) -> bool {
+        let now = self.shared.clock.now();
+        route::still_serves(node, connected, reason, &self.request, now)
+    }
+
+    /// A connection of a group was `taken` that leads to a member which may not serve; another may.
+    async fn look_further(
         &self,
         node: &Node,
-    ) -> Result<(S::Connection, crate::Connected), Ended<S::Error>> {
+        reason: Reason,
+        mut taken: (S::Connection, Connected),
+    ) -> Result<(S::Connection, Connected), Ended<S::Error>> {
+        let clock = self.shared.clock;
+        let mut looking = Looking::on(self.statement, node, clock.now());
+        let mut asked_at = None;
+        loop {
+            let now = clock.now();
+            looking.passes_over(taken, asked_at, now);
+            let limit = looking.goes_on(now).ok_or(Ended::NotFresh)?;
+            asked_at = Some(now);
+            // what goes wrong now is no reason to give up: nobody knows which member it was
+            taken = match tokio::time::timeout(limit, self.checkout(node)).await {
+                Ok(Ok(taken)) => taken,
+                Ok(Err(_)) | Err(_) => return Err(Ended::NotFresh),
+            };
+            if self.may_serve(node, reason, &taken.1) {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Waits for a connection: on a replica no longer than the checkout deadline, nor once the node
+    /// is down. The primary's pool keeps its own time limit, as before the library was there.
+    async fn checkout(&self, node: &Node) -> Result<(S::Connection, Connected), Ended<S::Error>> {
         let mut checkout = pin!(self.statement.checkout(node));
-        let gave_up = |fault| {
-            Ended::Failed(Failure {
-                phase: Phase::Checkout,
-                fault,
-                error: None,
-            })
-        };
+        let gave_up = |fault| Ended::gave_up(Phase::Checkout, fault, None);
         let result = match node.role {
             Role::Primary => checkout.as_mut().await,
             Role::Replica => tokio::select! {
@@ -224,7 +264,7 @@ impl<'a, S: Statement> Run<'a, S> {
                 }
             },
         };
-        result.map_err(|error| self.failed(Phase::Checkout, error))
+        result.map_err(|error| self.failed(Phase::Checkout, error, None))
     }
 
     /// What allows a read to be on the primary because no replica is up.
@@ -245,11 +285,12 @@ impl<'a, S: Statement> Run<'a, S> {
         self.statement.fail(SplitError::Shed { cap, causes })
     }
 
-    fn failed(&self, phase: Phase, error: S::Error) -> Ended<S::Error> {
+    fn failed(&self, phase: Phase, error: S::Error, generation: Option<u64>) -> Ended<S::Error> {
         Ended::Failed(Failure {
             phase,
             fault: self.statement.fault(&error),
             error: Some(error),
+            generation,
         })
     }
 
@@ -309,8 +350,8 @@ impl<'a, S: Statement> Run<'a, S> {
             .error
             .as_ref()
             .map(|error| self.statement.describe(error));
-        node.observe(HealthEvent::StatementFailed(failure.fault), message);
-        node.probe_wanted.notify_one();
+        self.shared
+            .blame(node, failure.generation, failure.fault, message);
     }
 
     fn remember(&mut self, node: &Node, failure: &Failure<S::Error>) {

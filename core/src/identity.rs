@@ -3,6 +3,8 @@
 //! Decides nothing. Evidence belongs to a running server, not to an address, so every opened
 //! connection asks once and hands the answer to [`Freshness`](crate::freshness::Freshness).
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use crate::position::Lsn;
@@ -68,6 +70,10 @@ pub struct Identity {
     pub in_recovery: bool,
     /// Where it is in the write history.
     pub reading: Reading,
+    /// The address that the connection has at the server's end, if that is known. Behind one address of
+    /// ours there may be several servers that were started in the same microsecond, as copies of one
+    /// virtual machine are.
+    pub host: Option<IpAddr>,
 }
 
 impl Identity {
@@ -78,7 +84,36 @@ impl Identity {
             server,
             in_recovery,
             reading,
+            host: None,
         }
+    }
+
+    /// The same, of a server that has this address.
+    #[must_use]
+    pub const fn on_host(self, host: Option<IpAddr>) -> Self {
+        Self { host, ..self }
+    }
+}
+
+/// Which of the running servers behind an address answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) server: Server,
+    host: Option<IpAddr>,
+}
+
+impl Run {
+    pub(crate) fn of(identity: &Identity) -> Self {
+        Self {
+            server: identity.server,
+            host: identity.host,
+        }
+    }
+
+    /// An address that is not known tells nothing apart.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let hosts = self.host.zip(other.host);
+        self.server.is_same_run(&other.server) && hosts.is_none_or(|(one, other)| one == other)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::backend::{ProbeConnection, ProbeError, Prober};
 use crate::clock::Moment;
+use crate::companions;
 use crate::demand;
 use crate::fault::Fault;
 use crate::freshness::Verdict;
@@ -46,6 +47,7 @@ impl Monitor {
                 node: Arc::clone(node),
                 prober,
                 catalogue_due: Mutex::new(Instant::now()),
+                led_to: Mutex::default(),
             };
             let mut stopped = stop.subscribe();
             tokio::spawn(async move {
@@ -73,13 +75,26 @@ impl Monitor {
     }
 }
 
-struct Task {
-    shared: Arc<Shared>,
-    node: Arc<Node>,
-    prober: Arc<dyn Prober>,
+/// Watches one node.
+pub(crate) struct Task {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) node: Arc<Node>,
+    pub(crate) prober: Arc<dyn Prober>,
     /// When the catalogue has to be read again. It outlives a connection.
     catalogue_due: Mutex<Instant>,
+    led_to: Mutex<LedTo>,
 }
+
+/// Where the node's address led before, and how often that is looked at again soon.
+#[derive(Debug, Default)]
+struct LedTo {
+    generation: Option<u64>,
+    looks: u32,
+}
+
+/// How often, and how soon, an address is followed again that led to another server: it may lead to both.
+const LOOKS: u32 = 6;
+const LOOK_AFTER: Duration = Duration::from_millis(50);
 
 impl Task {
     async fn watch(self) {
@@ -89,6 +104,9 @@ impl Task {
             self.shared.topology.primary().was_probed().await;
         }
         loop {
+            if self.node.group.is_one() {
+                companions::watch(&self).await;
+            }
             if let Err(error) = self.watch_one_connection().await {
                 let event = HealthEvent::ProbeFailed(error.fault);
                 self.node.observe(event, Some(error.message));
@@ -110,9 +128,9 @@ impl Task {
         let Some(generation) = self.identify(connection).await? else {
             return Ok(());
         };
-        let until = Instant::now() + self.shared.options.probe_reconnect;
+        let until = Instant::now() + self.keep_for(generation);
         let mut waited_for = None;
-        while Instant::now() < until {
+        while Instant::now() < until && !self.node.group.is_one() {
             self.await_next_question(connection, &mut waited_for)
                 .await?;
             if !self.ask(connection, generation).await? {
@@ -124,6 +142,24 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// How long a connection is kept that leads to the server of this generation.
+    fn keep_for(&self, generation: u64) -> Duration {
+        let regular = self.shared.options.probe_reconnect;
+        let mut led_to = self.led_to.lock();
+        let led_elsewhere = led_to.generation.is_some_and(|before| before != generation);
+        led_to.generation = Some(generation);
+        if led_elsewhere && led_to.looks == 0 {
+            led_to.looks = LOOKS;
+        }
+        match led_to.looks.checked_sub(1) {
+            Some(left) if self.node.role == Role::Replica => {
+                led_to.looks = left;
+                LOOK_AFTER.min(regular)
+            }
+            _ => regular,
+        }
     }
 
     /// Reads the primary's catalogue if that is due; `false` if the connection has to be opened
@@ -201,9 +237,7 @@ impl Task {
                 generation: current,
             } => current == generation,
             // another reply overtook this one; that says nothing about this connection
-            Verdict::Ambiguous => {
-                self.node.generation() == generation && shared.freshness(|f| f.is_identified(index))
-            }
+            Verdict::Ambiguous => shared.freshness(|f| f.is_identified(index, generation)),
             Verdict::Refused(_) => false,
         })
     }
@@ -262,7 +296,7 @@ impl Task {
         shared.freshness(|f| f.position_after(floor))
     }
 
-    fn pace(&self) -> Duration {
+    pub(crate) fn pace(&self) -> Duration {
         let options = &self.shared.options;
         self.pace_of_waiters().unwrap_or_else(|| {
             // many processes must not ask in step
@@ -313,17 +347,17 @@ impl Task {
         let now = self.shared.clock.now();
         let replicas = self.shared.topology.replicas().iter();
         let in_use = replicas.filter(|node| node.is_selectable());
-        let passed = in_use.map(|node| node.fresh_as_of(now)).min();
+        let passed = in_use.map(|node| node.passed_as_of(now)).min();
         self.shared
             .sessions
             .forget(passed.unwrap_or(Moment::NEVER), now);
     }
 
-    fn count_question(&self) {
+    pub(crate) fn count_question(&self) {
         self.node.questions.count(self.shared.clock.now());
     }
 
-    async fn answer<T>(
+    pub(crate) async fn answer<T>(
         &self,
         question: impl Future<Output = Result<T, ProbeError>>,
     ) -> Result<T, ProbeError> {
@@ -331,7 +365,17 @@ impl Task {
         self.bounded(question).await
     }
 
-    async fn bounded<T>(
+    /// Whoever has not answered for so long, and for several searches, is no member any more.
+    pub(crate) fn forget_silent_members(&self, after: Duration) {
+        let Some(index) = self.node.id.replica_index() else {
+            return;
+        };
+        let after = after.max(self.shared.options.probe_reconnect * 4);
+        let since = self.shared.clock.ago(after);
+        self.shared.learn(|f| f.forget_silent(index, since));
+    }
+
+    pub(crate) async fn bounded<T>(
         &self,
         question: impl Future<Output = Result<T, ProbeError>>,
     ) -> Result<T, ProbeError> {

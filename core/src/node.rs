@@ -15,6 +15,7 @@ use crate::clock::{Moment, nanos};
 use crate::error::{AttemptFailure, Phase};
 use crate::fault::Fault;
 use crate::freshness::Evidence;
+use crate::group::{Group, View};
 use crate::health::{Health, HealthEvent, HealthState};
 use crate::node_id::NodeId;
 use crate::position::Lsn;
@@ -42,6 +43,8 @@ pub struct Node {
     pub(crate) questions: Rate,
     /// Asks the prober for a probe now; requests made meanwhile are one request.
     pub(crate) probe_wanted: Notify,
+    /// The servers that its address leads to, once it is known to lead to several.
+    pub(crate) group: Group,
     fresh_as_of: AtomicU64,
     stale_as_of: AtomicU64,
     lag: AtomicU64,
@@ -76,6 +79,7 @@ impl Node {
             served: AtomicU64::new(0),
             questions: Rate::default(),
             probe_wanted: Notify::new(),
+            group: Group::default(),
             fresh_as_of: AtomicU64::new(0),
             stale_as_of: AtomicU64::new(0),
             lag: AtomicU64::new(0),
@@ -117,7 +121,7 @@ impl Node {
         self.selectable.load(Ordering::Acquire)
     }
 
-    /// What floors compare with.
+    /// What floors compare with; of a group the best that any member offers.
     pub(crate) fn fresh_as_of(&self, now: Moment) -> Moment {
         if self.shared.load(Ordering::Acquire) {
             return now;
@@ -130,7 +134,41 @@ impl Node {
         self.shared.load(Ordering::Acquire)
     }
 
-    /// How far behind the node may be; `None` if that is unknown.
+    /// What whoever is served by this node has passed, whichever server it leads to.
+    pub(crate) fn passed_as_of(&self, now: Moment) -> Moment {
+        match self.group.oldest(now) {
+            Some(view) if self.group.is_one() => view.fresh_as_of,
+            _ => self.fresh_as_of(now),
+        }
+    }
+
+    /// What the server is worth to whoever judges; of a group the best of them. `None` if there is none.
+    pub(crate) fn best<T: Ord>(&self, now: Moment, judge: impl Fn(View) -> T) -> Option<T> {
+        if self.group.is_one() {
+            return self.group.best(now, judge);
+        }
+        Some(judge(self.view(now, self.generation())))
+    }
+
+    /// What is known of the server that a connection of `generation` leads to; `None` if that is void.
+    pub(crate) fn view_over(&self, generation: u64, now: Moment) -> Option<View> {
+        if self.group.is_one() {
+            return self.group.view(generation, now);
+        }
+        let view = self.view(now, generation);
+        // the generation last, see `publish`; that of a group is no connection's
+        (self.generation() == generation).then_some(view)
+    }
+
+    fn view(&self, now: Moment, generation: u64) -> View {
+        View {
+            fresh_as_of: self.fresh_as_of(now),
+            staleness: self.staleness(now),
+            generation,
+        }
+    }
+
+    /// How far behind the node may be; `None` if that is unknown. Of a group the least.
     pub(crate) fn staleness(&self, now: Moment) -> Option<Duration> {
         if self.shared.load(Ordering::Acquire) {
             return Some(Duration::ZERO);
@@ -151,12 +189,18 @@ impl Node {
 
     /// Whether a connection of `generation` may be used.
     pub(crate) fn is_current(&self, generation: u64) -> bool {
+        if self.group.is_one() {
+            return self.group.view(generation, Moment::NEVER).is_some();
+        }
         self.since.load(Ordering::Acquire) != REFUSED && self.generation() == generation
     }
 
     /// The generation of an idle connection that was opened at `opened_at`; `None` if it belongs to
-    /// an earlier one and has to be closed.
+    /// an earlier one and has to be closed, or to a member of which its age tells nothing.
     pub(crate) fn generation_of(&self, opened_at: Moment) -> Option<u64> {
+        if self.group.is_one() {
+            return None;
+        }
         let generation = self.generation();
         let since = Moment(self.since.load(Ordering::Acquire));
         (opened_at >= since).then_some(generation)
@@ -281,6 +325,18 @@ impl Node {
             .is_err()
         {
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Resolves when the node is down, or the member of a group that connections of `generation` lead to
+    /// does not answer.
+    pub(crate) async fn went_silent(&self, generation: u64) {
+        if !self.group.is_one() {
+            return self.went_down().await;
+        }
+        tokio::select! {
+            () = self.went_down() => {}
+            () = self.group.is_silent(generation) => {}
         }
     }
 

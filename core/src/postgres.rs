@@ -26,11 +26,12 @@ SELECT r::text, \
                                  (SELECT timeline_id FROM pg_control_checkpoint())) \
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END::text, \
        coalesce(inet_server_port(), 0)::text, \
-       current_setting('server_version_num') \
+       current_setting('server_version_num'), \
+       coalesce(host(inet_server_addr()), '') \
 FROM (SELECT pg_is_in_recovery() AS r) AS server";
 
 /// How many columns [`IDENTIFY`] yields.
-pub const COLUMNS: usize = 8;
+pub const COLUMNS: usize = 9;
 
 /// Where the server stands: the first two columns of [`IDENTIFY`], for [`position_of`].
 pub const READ_POSITION: &str = "\
@@ -194,7 +195,9 @@ pub fn identity_of<E: From<Unreadable>>(
         in_recovery,
         waits: version >= WAITS_SINCE,
     };
-    Ok((identity, speaks))
+    // empty over a socket of the file system
+    let host = text(&column, 8)?.parse().ok();
+    Ok((identity.on_host(host), speaks))
 }
 
 /// Reads the answer to [`READ_POSITION`]: whether the server is in recovery, and its position.
@@ -245,6 +248,7 @@ mod tests {
             "2",
             "5432",
             "180006",
+            "10.0.0.7",
         ];
         let (identity, speaks) = answer(columns.map(Some)).unwrap();
         let segment = speaks.segment;
@@ -254,13 +258,14 @@ mod tests {
             (segment, identity.server),
             (1 << 24, Server::new(7, 9, 2, 5432))
         );
+        assert_eq!(identity.host, Some("10.0.0.7".parse().unwrap()));
         let at: Lsn = "0/3000018".parse().unwrap();
         assert_eq!(identity.reading, Reading::Position(at.normalised(segment)));
     }
 
     #[test]
     fn an_empty_column_is_named() {
-        let mut columns = ["false", "0/1", "1", "7", "9", "2", "0", "190000"].map(Some);
+        let mut columns = ["false", "0/1", "1", "7", "9", "2", "0", "190000", ""].map(Some);
         columns[5] = None;
         let error = answer(columns).unwrap_err();
         assert!(error.to_string().contains("column 5"), "{error}");

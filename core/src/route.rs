@@ -13,6 +13,7 @@ use crate::classify::Dialect;
 use crate::clock::Moment;
 use crate::config::{Consistency, Options, PrimaryLoss};
 use crate::connected::Connected;
+use crate::group::View;
 use crate::intent::Intent;
 use crate::mode::Hint;
 use crate::node::Node;
@@ -263,13 +264,14 @@ impl Survey {
                 continue;
             }
             survey.any_up = true;
-            let fell_behind = request.fell_behind & bit != 0;
-            if fell_behind || !meets_floor(node, &request.floor, now) {
-                survey.below_floor |= bit;
-            } else if meets_bound(node, request.max_staleness, now) {
-                survey.admitted |= bit;
-            } else {
-                survey.stale |= bit;
+            let fits = match request.fell_behind & bit {
+                0 => node.best(now, |view| Fits::of(node.id, view, request)),
+                _ => None,
+            };
+            match fits {
+                None | Some(Fits::BelowFloor) => survey.below_floor |= bit,
+                Some(Fits::TooStale) => survey.stale |= bit,
+                Some(Fits::Well) => survey.admitted |= bit,
             }
         }
         survey
@@ -298,12 +300,28 @@ pub(crate) fn untried<'a>(
     replicas.filter(move |node| given_up & bit_of(node.id) == 0)
 }
 
-fn meets_floor(node: &Node, floor: &Floor, now: Moment) -> bool {
-    let fresh_as_of = node.fresh_as_of(now);
-    let generation = node.generation();
-    let mut reads = floor.reads.iter().flatten();
-    has_passed(fresh_as_of, floor.at)
-        && reads.all(|reads| reads.admits(node.id, generation, fresh_as_of))
+/// How a server fits a request, the best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fits {
+    BelowFloor,
+    TooStale,
+    Well,
+}
+
+impl Fits {
+    fn of(node: NodeId, view: View, request: &Request) -> Self {
+        let floor = &request.floor;
+        let mut reads = floor.reads.iter().flatten();
+        let meets_floor = has_passed(view.fresh_as_of, floor.at)
+            && reads.all(|reads| reads.admits(node, view.generation, view.fresh_as_of));
+        if !meets_floor {
+            Self::BelowFloor
+        } else if meets_bound(view, request.max_staleness) {
+            Self::Well
+        } else {
+            Self::TooStale
+        }
+    }
 }
 
 /// Strictly greater, since instants can tie. A floor of nobody's is met by everyone.
@@ -311,16 +329,15 @@ pub(crate) fn has_passed(fresh_as_of: Moment, floor: Moment) -> bool {
     floor == Moment::NEVER || fresh_as_of > floor
 }
 
-fn meets_bound(node: &Node, max_staleness: Option<Duration>, now: Moment) -> bool {
+fn meets_bound(view: View, max_staleness: Option<Duration>) -> bool {
     let Some(bound) = max_staleness else {
         return true;
     };
-    node.staleness(now)
-        .is_some_and(|staleness| staleness <= bound)
+    view.staleness.is_some_and(|staleness| staleness <= bound)
 }
 
 /// Whether a replica that was routed to may still serve: looked at again after checkout, over the
-/// connection that was checked out.
+/// connection that was checked out. Of a group it is the server that this connection leads to which counts.
 pub(crate) fn still_serves(
     node: &Node,
     connected: &Connected,
@@ -328,16 +345,14 @@ pub(crate) fn still_serves(
     request: &Request,
     now: Moment,
 ) -> bool {
+    let Some(view) = node.view_over(connected.generation, now) else {
+        return false;
+    };
     let floor = &request.floor;
-    let fresh_as_of = node.fresh_as_of(now);
     let mut reads = floor.reads.iter().flatten();
-    let bound_holds =
-        decision == Reason::PrimaryLost || meets_bound(node, request.max_staleness, now);
-    // the generation last, see `Node::publish`
-    has_passed(fresh_as_of, floor.at)
-        && reads.all(|reads| reads.admits_over(connected, node.id, fresh_as_of))
-        && bound_holds
-        && node.generation() == connected.generation
+    has_passed(view.fresh_as_of, floor.at)
+        && reads.all(|reads| reads.admits_over(connected, node.id, view.fresh_as_of))
+        && (decision == Reason::PrimaryLost || meets_bound(view, request.max_staleness))
 }
 
 /// The bit of a replica in [`Request::tried`]; 0 for the primary.

@@ -135,12 +135,17 @@ impl Shared {
         let epoch = freshness.epoch();
         let result = change(&mut freshness);
         let mut changes = Vec::new();
+        let mut groups = Vec::new();
         for node in self.topology.nodes() {
-            let evidence = match node.id.replica_index() {
-                None => Some(freshness.primary_evidence()),
-                Some(index) => freshness.evidence(index),
+            let (evidence, members) = match node.id.replica_index() {
+                None => (Some(freshness.primary_evidence()), None),
+                Some(index) => (freshness.evidence(index), freshness.group(index)),
             };
+            // first: the node's own generation is that of no connection from then on
             let change = evidence.and_then(|evidence| node.publish(&evidence));
+            if node.group.publish(members) {
+                groups.push(node);
+            }
             changes.extend(change.map(|refusal| (node, refusal)));
         }
         let began = (freshness.epoch() != epoch).then(|| (freshness.epoch(), freshness.primary()));
@@ -152,6 +157,10 @@ impl Shared {
         }
         for (node, refusal) in changes {
             node.tell_refusal(refusal);
+        }
+        for node in groups {
+            tracing::info!(node = %node.name, "the node's address leads to several servers");
+            node.probe_wanted.notify_one();
         }
         result
     }

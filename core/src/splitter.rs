@@ -14,7 +14,6 @@ use crate::config::{ConfigError, Options};
 use crate::connected::Connected;
 use crate::error::{AttemptFailure, Phase, SplitError};
 use crate::fault::Fault;
-use crate::health::HealthEvent;
 use crate::intent::{Cause, Intent};
 use crate::monitor::Monitor;
 use crate::node::Node;
@@ -182,10 +181,7 @@ impl Splitter {
     /// A connection to `node` could not be opened. Whoever waits for one gives up at once if the node
     /// is to blame.
     pub fn could_not_open(&self, node: &Node, fault: Fault, message: impl Into<String>) {
-        if fault.blames_node() {
-            node.observe(HealthEvent::StatementFailed(fault), Some(message.into()));
-            node.probe_wanted.notify_one();
-        }
+        self.shared.blame(node, None, fault, Some(message.into()));
     }
 
     /// A statement ran through the raw handle in the current session and that of `handle`; plain reads
@@ -233,13 +229,23 @@ impl Splitter {
     }
 
     /// For a connection of a pool that the library did not build, and whose opening it therefore did
-    /// not see: trusted to lead to the node's current server. To be called when it is taken from the pool.
+    /// not see: trusted to lead to the node's current server, of a group to that which is furthest behind.
+    /// To be called when it is taken from the pool.
     #[must_use]
     pub fn trusted_connection(&self, node: &Node) -> Connected {
+        let opened_at = self.shared.clock.now();
+        let oldest = node.group.oldest(opened_at);
         Connected {
-            generation: node.generation(),
-            opened_at: self.shared.clock.now(),
+            generation: oldest.map_or_else(|| node.generation(), |view| view.generation),
+            opened_at,
         }
+    }
+
+    /// Whether the address of `node` leads to several servers: whom a connection leads to is then known only
+    /// of the answer that it gave when it was opened.
+    #[must_use]
+    pub fn is_group(&self, node: &Node) -> bool {
+        node.group.is_one()
     }
 
     /// Something that `status()` should say of a node, beside what it says already.

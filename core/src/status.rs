@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::group::View;
 use crate::health::HealthState;
 use crate::mode::Mode;
 use crate::node::Node;
@@ -109,6 +110,31 @@ pub struct NodeStatus {
     pub last_error: Option<String>,
     /// What else there is to know, such as a safeguard that is off.
     pub remark: Option<String>,
+    /// The servers that its address leads to, if it leads to several; what the node shows is then the best
+    /// of theirs. Empty if it leads to one.
+    pub members: Vec<MemberStatus>,
+}
+
+/// One of the servers that a node's address leads to: behind a balancer, a service name, a reader endpoint.
+///
+/// ```
+/// use orm_split_core::{MemberStatus, NodeStatus};
+///
+/// /// How many of them nobody may read.
+/// fn refused(node: &NodeStatus) -> usize {
+///     let is_refused = |member: &&MemberStatus| member.refusal.is_some();
+///     node.members.iter().filter(is_refused).count()
+/// }
+/// ```
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct MemberStatus {
+    /// Why it is not used although it answers.
+    pub refusal: Option<Refusal>,
+    /// Every commit older than this is visible on it; `None` if unknown.
+    pub staleness: Option<Duration>,
+    /// Bytes of log that it has not replayed; `None` if unknown.
+    pub lag_bytes: Option<u64>,
 }
 
 impl Status {
@@ -130,6 +156,7 @@ impl Status {
             questions_per_second: 0.0,
             last_error: None,
             remark: Some("without replicas nothing is watched".to_owned()),
+            members: Vec::new(),
         };
         Self {
             nodes: vec![primary],
@@ -221,6 +248,23 @@ impl Shared {
             questions_per_second: node.questions.per_second(self.clock.now()),
             last_error: node.last_error(),
             remark: node.remark(),
+            members: self.members(node, newest),
         }
+    }
+
+    fn members(&self, node: &Node, newest: Option<Lsn>) -> Vec<MemberStatus> {
+        let index = node.id.replica_index();
+        let members = index.and_then(|index| self.freshness(|f| f.group(index)));
+        let now = self.clock.now();
+        let members = members.into_iter().flatten();
+        let status = members.map(|member| MemberStatus {
+            refusal: member.refusal,
+            staleness: View::of(&member, now).staleness,
+            lag_bytes: member
+                .position
+                .zip(newest)
+                .map(|(replayed, newest)| newest.bytes_since(replayed)),
+        });
+        status.collect()
     }
 }

@@ -36,6 +36,14 @@ enum Made {
     Task,
 }
 
+/// Where the address of the first replica leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leads {
+    ToOne,
+    /// Each connection to another one, in turn.
+    ToSeveral,
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     violations: Cell<u64>,
@@ -115,7 +123,7 @@ fn spawn_session(tasks: &LocalSet, world: &Rc<World>, made: Made, seed: u64, see
     }
 }
 
-/// What happens to the servers.
+/// What happens to the servers, whatever address leads to them.
 async fn trouble(world: Rc<World>, seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
     let until = Instant::now() + RUN;
@@ -123,16 +131,25 @@ async fn trouble(world: Rc<World>, seed: u64) {
         sleep(Duration::from_millis(rng.random_range(0..40))).await;
         let newest = world.primary().fake.lock().position;
         let replica = world.replica(rng.random_range(1..=REPLICAS));
-        let position = replica.fake.lock().position;
+        let members = replica.members();
+        let server = &members[rng.random_range(0..members.len())];
+        let position = server.lock().position;
         match rng.random_range(0..40) {
-            0 | 6 => replica.crash(position.saturating_sub(rng.random_range(0..100))),
-            1 => replica.set(|fake| fake.statements = Answer::After(Duration::from_millis(30))),
-            2 => replica.set(|fake| fake.statements = AT_ONCE),
-            3 => replica.set(|fake| fake.probes = Answer::After(Duration::from_millis(80))),
-            4 => replica.set(|fake| fake.probes = AT_ONCE),
+            0 | 6 => {
+                let back = rng.random_range(0..100);
+                replica.crash_one(server, position.saturating_sub(back));
+            }
+            1 => server.lock().statements = Answer::After(Duration::from_millis(30)),
+            2 => server.lock().statements = AT_ONCE,
+            3 => server.lock().probes = Answer::After(Duration::from_millis(80)),
+            4 => server.lock().probes = AT_ONCE,
             5 => replica.lose_connection(),
-            _ => replica
-                .set(|fake| fake.position = rng.random_range(position..=newest.max(position))),
+            // a backend is taken out, and another one put in
+            7 if members.len() > 1 => {
+                replica.part(server);
+                replica.join();
+            }
+            _ => server.lock().position = rng.random_range(position..=newest.max(position)),
         }
     }
 }
@@ -152,7 +169,8 @@ async fn switches(world: Rc<World>, seed: u64) {
 }
 
 /// Runs the sessions and the trouble under one seed.
-fn history(consistency: Consistency, made: Made, is_switched: bool, seed: u64) -> Seen {
+fn history(consistency: Consistency, of: (Made, Leads), is_switched: bool, seed: u64) -> Seen {
+    let (made, leads) = of;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -164,6 +182,10 @@ fn history(consistency: Consistency, made: Made, is_switched: bool, seed: u64) -
         options.consistency = consistency;
         let world = Rc::new(World::start(REPLICAS, options).await);
         world.pool_connections();
+        if leads == Leads::ToSeveral {
+            let group = world.replica(1);
+            drop([group.join(), group.join()]);
+        }
         let tasks = LocalSet::new();
         for number in 0..SESSIONS {
             spawn_session(&tasks, &world, made, seed ^ number << 32, &seen);
@@ -179,42 +201,44 @@ fn history(consistency: Consistency, made: Made, is_switched: bool, seed: u64) -
     Rc::into_inner(seen).unwrap()
 }
 
-fn all(consistency: Consistency, made: Made, is_switched: bool) -> (u64, u64, u64) {
+fn all(consistency: Consistency, of: (Made, Leads), is_switched: bool) -> (u64, u64, u64) {
     let mut sums = (0, 0, 0);
     for seed in 0..20 {
-        let seen = history(consistency, made, is_switched, seed);
+        let seen = history(consistency, of, is_switched, seed);
         let violations = seen.violations.get();
         if consistency != Consistency::Eventual {
-            assert_eq!(violations, 0, "seed {seed}, {made:?}");
+            assert_eq!(violations, 0, "seed {seed}, {of:?}");
         }
         sums.0 += violations;
         sums.1 += seen.reads.get();
         sums.2 += seen.on_replicas.get();
     }
-    println!("{consistency:?}, {made:?}, {is_switched}: {sums:?} violations, reads, on replicas");
+    println!("{consistency:?}, {of:?}, {is_switched}: {sums:?} violations, reads, on replicas");
     sums
 }
 
 #[rstest::rstest]
-#[case(Made::Handle)]
-#[case(Made::Scope)]
-#[case(Made::Task)]
-fn no_session_reads_what_is_older_than_it_wrote_or_read(#[case] made: Made) {
-    let (_, reads, on_replicas) = all(Consistency::Session, made, false);
+fn no_session_reads_what_is_older_than_it_wrote_or_read(
+    #[values(Made::Handle, Made::Scope, Made::Task)] made: Made,
+    #[values(Leads::ToOne, Leads::ToSeveral)] leads: Leads,
+) {
+    let (_, reads, on_replicas) = all(Consistency::Session, (made, leads), false);
     assert!(on_replicas * 10 > reads, "{on_replicas} of {reads}");
 }
 
 #[rstest::rstest]
-#[case(Made::Handle)]
-#[case(Made::Scope)]
-#[case(Made::Task)]
-fn nor_does_it_while_modes_and_the_share_of_reads_are_switched(#[case] made: Made) {
-    let (_, reads, on_replicas) = all(Consistency::Session, made, true);
+fn nor_does_it_while_modes_and_the_share_of_reads_are_switched(
+    #[values(Made::Handle, Made::Scope, Made::Task)] made: Made,
+    #[values(Leads::ToOne, Leads::ToSeveral)] leads: Leads,
+) {
+    let (_, reads, on_replicas) = all(Consistency::Session, (made, leads), true);
     assert!(on_replicas * 50 > reads, "{on_replicas} of {reads}");
 }
 
-#[test]
-fn without_consistency_the_same_runs_show_violations() {
-    let (violations, _, _) = all(Consistency::Eventual, Made::Handle, false);
+#[rstest::rstest]
+fn without_consistency_the_same_runs_show_violations(
+    #[values(Leads::ToOne, Leads::ToSeveral)] leads: Leads,
+) {
+    let (violations, _, _) = all(Consistency::Eventual, (Made::Handle, leads), false);
     assert!(violations > 100, "{violations}");
 }

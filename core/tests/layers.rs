@@ -34,7 +34,7 @@ const LAYERS: [&[&str]; 10] = [
         "intents",
     ],
     &["address", "postgres", "sqlstate"],
-    &["node", "in_flight", "topology", "fallback"],
+    &["node", "in_flight", "topology", "fallback", "group"],
     &["select", "route", "demand", "observe"],
     &[
         "shared",
@@ -43,8 +43,17 @@ const LAYERS: [&[&str]; 10] = [
         "sqlite",
         "opening",
         "status",
+        "blame",
     ],
-    &["attempt", "monitor", "request", "shadow", "wait"],
+    &[
+        "attempt",
+        "monitor",
+        "request",
+        "shadow",
+        "wait",
+        "looking",
+        "companions",
+    ],
     &["splitter", "rollout", "unrouted", "carry", "tower"],
     &["model"],
 ];

@@ -205,12 +205,13 @@ async fn ask(connection: &mut AsyncPgConnection) -> QueryResult<[Option<String>;
         Column,
         Column,
         Column,
+        Column,
     );
     type Text = Option<String>;
+    type Texts = (Text, Text, Text, Text, Text, Text, Text, Text, Text);
     let query = diesel::dsl::sql::<Columns>(IDENTIFY);
-    let (a, b, c, d, e, f, g, h): (Text, Text, Text, Text, Text, Text, Text, Text) =
-        query.get_result(connection).await?;
-    Ok([a, b, c, d, e, f, g, h])
+    let (a, b, c, d, e, f, g, h, i): Texts = query.get_result(connection).await?;
+    Ok([a, b, c, d, e, f, g, h, i])
 }
 
 fn unreadable(error: Unreadable) -> ProbeError {

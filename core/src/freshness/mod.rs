@@ -26,7 +26,13 @@
 //!   or a position that goes backwards starts a new one, in which every replica has to prove itself
 //!   again before floors accept it.
 //! - *A replica ahead of the primary* is on another history.
+//!
+//! Where one address leads to several running servers, all of this holds for each of them: what voids the
+//! evidence of one leaves that of the others alone. `members.rs` says how they are told apart.
 
+#[cfg(test)]
+mod group_tests;
+mod members;
 mod samples;
 mod shown;
 #[cfg(test)]
@@ -38,9 +44,9 @@ use crate::clock::Moment;
 use crate::identity::{Identity, Reading, Server};
 use crate::position::Lsn;
 use crate::refusal::Refusal;
+use members::{Judged, Members};
 use samples::{Sample, Samples};
-use shown::Shown;
-pub(crate) use shown::{Asked, Evidence, Verdict};
+pub(crate) use shown::{Asked, Evidence, MOST_MEMBERS, Verdict};
 
 /// The state of the protocol: one primary, its samples, and what each replica has shown.
 #[derive(Debug)]
@@ -56,7 +62,7 @@ pub(crate) struct Freshness {
     samples: Samples,
     /// When the answer of the newest sample was there: only a later question can show a step back.
     sampled_until: Moment,
-    replicas: Vec<Shown>,
+    replicas: Vec<Members>,
 }
 
 impl Freshness {
@@ -70,7 +76,7 @@ impl Freshness {
             primary_refusal: None,
             samples: Samples::default(),
             sampled_until: Moment::NEVER,
-            replicas: (0..replicas).map(|_| Shown::default()).collect(),
+            replicas: (0..replicas).map(|_| Members::default()).collect(),
         }
     }
 
@@ -85,9 +91,10 @@ impl Freshness {
         self.epoch
     }
 
-    /// Whether the replica was identified in the current epoch.
-    pub(crate) fn is_identified(&self, replica: usize) -> bool {
-        self.replicas.get(replica).is_some_and(Shown::is_identified)
+    /// Whether the server that a connection of `generation` leads to was identified in the current epoch.
+    pub(crate) fn is_identified(&self, replica: usize, generation: u64) -> bool {
+        let members = self.replicas.get(replica);
+        members.is_some_and(|members| members.is_identified(generation))
     }
 
     pub(crate) fn newest_position(&self) -> Option<Lsn> {
@@ -203,12 +210,8 @@ impl Freshness {
         }
         self.samples.push(Sample { taken_at, position });
         self.sampled_until = self.sampled_until.max(now);
-        for shown in &mut self.replicas {
-            if shown.is_ahead_of(position, taken_at) {
-                shown.refuse(Refusal::AheadOfPrimary, taken_at);
-            } else {
-                shown.advance(&self.samples);
-            }
+        for members in &mut self.replicas {
+            members.sampled(position, taken_at, &self.samples);
         }
     }
 
@@ -220,8 +223,8 @@ impl Freshness {
         generation: Option<u64>,
         now: Moment,
     ) -> Option<Asked> {
-        let shown = self.replicas.get(replica)?;
-        Some(shown.ask(generation, now))
+        let members = self.replicas.get(replica)?;
+        Some(members.ask(generation, now))
     }
 
     /// The first reply on a newly opened connection to a replica.
@@ -232,28 +235,22 @@ impl Freshness {
         identity: &Identity,
         now: Moment,
     ) -> Verdict {
-        let refusal = self.refusal_of(replica, identity);
-        let (began_at, newest) = (self.began_at, self.newest_position());
-        let Some(shown) = self.replicas.get_mut(replica) else {
+        let judged = Judged {
+            refusal: self.refusal_of(replica, identity),
+            epoch_began_at: self.began_at,
+            newest: self.newest_position(),
+        };
+        let Some(members) = self.replicas.get_mut(replica) else {
             return Verdict::Ambiguous;
         };
-        if !shown.is_current(asked, began_at) {
-            return Verdict::Ambiguous;
+        let verdict = members.opened(asked, identity, judged, now);
+        if !matches!(verdict, Verdict::Accepted { .. }) {
+            return verdict;
         }
-        if let Some(refusal) = refusal {
-            shown.refuse(refusal, now);
-            return Verdict::Refused(refusal);
-        }
-        if shown.is_still_ahead(identity.reading, newest) {
-            return Verdict::Refused(Refusal::AheadOfPrimary);
-        }
-        let verdict = shown.opened(asked, identity, now);
-        shown.advance(&self.samples);
+        members.advance(&self.samples);
         // of two nodes that are one server the one that was given first stays
         for later in self.replicas.iter_mut().skip(replica + 1) {
-            if later.is_run_of(&identity.server) {
-                later.refuse(Refusal::SameServer, now);
-            }
+            later.refuse_run(&identity.server, now);
         }
         verdict
     }
@@ -266,23 +263,34 @@ impl Freshness {
         reading: Reading,
         now: Moment,
     ) -> Verdict {
-        let began_at = self.began_at;
-        let Some(shown) = self.replicas.get_mut(replica) else {
+        let in_epoch = (self.began_at, &self.samples);
+        let Some(members) = self.replicas.get_mut(replica) else {
             return Verdict::Ambiguous;
         };
-        if let Some(refusal) = shown.refusal() {
-            return Verdict::Refused(refusal);
-        }
-        if !shown.is_current(asked, began_at) || !shown.is_identified() {
-            return Verdict::Ambiguous;
-        }
-        let verdict = shown.take(asked, reading, now);
-        shown.advance(&self.samples);
-        verdict
+        members.showed(asked, reading, in_epoch, now)
     }
 
     pub(crate) fn evidence(&self, replica: usize) -> Option<Evidence> {
-        self.replicas.get(replica).map(Shown::evidence)
+        self.replicas.get(replica).map(Members::evidence)
+    }
+
+    /// What is known of each server that the replica's address leads to, if it leads to several.
+    pub(crate) fn group(&self, replica: usize) -> Option<Vec<Evidence>> {
+        self.replicas.get(replica).and_then(Members::group)
+    }
+
+    /// A member of a group does not answer any more, over its connections of `generation`.
+    pub(crate) fn forget(&mut self, replica: usize, generation: u64) {
+        if let Some(members) = self.replicas.get_mut(replica) {
+            members.forget(generation);
+        }
+    }
+
+    /// Forgets the members of a group that have not answered since.
+    pub(crate) fn forget_silent(&mut self, replica: usize, since: Moment) {
+        if let Some(members) = self.replicas.get_mut(replica) {
+            members.forget_silent(since);
+        }
     }
 
     fn begin_epoch(&mut self, now: Moment, primary: Server) {
@@ -292,8 +300,8 @@ impl Freshness {
         self.primary_refusal = None;
         self.begin_primary_generation(now);
         self.samples.clear();
-        for shown in &mut self.replicas {
-            shown.epoch_began();
+        for members in &mut self.replicas {
+            members.epoch_began();
         }
     }
 
@@ -318,7 +326,7 @@ impl Freshness {
             .replicas
             .iter()
             .take(replica)
-            .any(|shown| shown.is_run_of(&identity.server));
+            .any(|members| members.is_run_of(&identity.server));
         if is_listed_before {
             return Some(Refusal::SameServer);
         }
@@ -328,7 +336,7 @@ impl Freshness {
     /// As long as no primary was seen, replicas are held against those listed before them.
     fn refusal_without_primary(&self, replica: usize, identity: &Identity) -> Option<Refusal> {
         let mut before = self.replicas.iter().take(replica);
-        let differs = before.any(|shown| shown.is_of_another_system(&identity.server));
+        let differs = before.any(|members| members.is_of_another_system(&identity.server));
         differs.then_some(Refusal::ForeignCluster)
     }
 }

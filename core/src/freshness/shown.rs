@@ -7,16 +7,43 @@ use std::time::Duration;
 
 use super::samples::Samples;
 use crate::clock::Moment;
-use crate::identity::{Identity, Reading, Server};
+use crate::identity::{Identity, Reading, Run, Server};
 use crate::position::Lsn;
 use crate::refusal::Refusal;
+
+/// Running servers behind one node of which evidence is kept.
+pub(crate) const MOST_MEMBERS: usize = 16;
 
 /// What a question was asked with; handed back together with the answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(super) sent_at: Moment,
+    /// Of the connection; for the first question on a new one the newest of the node.
     pub(super) generation: u64,
-    pub(super) shown: Option<Lsn>,
+    /// What had been shown by then, under which generation.
+    pub(super) shown: [Option<(u64, Lsn)>; MOST_MEMBERS],
+}
+
+impl Asked {
+    fn shown_by(&self, generation: u64) -> Option<Lsn> {
+        let mut shown = self.shown.iter().flatten();
+        shown.find_map(|(of, position)| (*of == generation).then_some(*position))
+    }
+}
+
+/// Draws the generations of one node: whatever is void never comes back under the same number.
+#[derive(Debug, Default)]
+pub(super) struct Generations(u64);
+
+impl Generations {
+    pub(super) fn newest(&self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn draw(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
 }
 
 /// What a reply meant.
@@ -48,13 +75,28 @@ pub(crate) struct Evidence {
     pub(crate) lag: Duration,
 }
 
-/// What is known of one replica.
+impl Evidence {
+    pub(super) const NOTHING: Self = Self {
+        fresh_as_of: None,
+        stale_as_of: None,
+        shared: false,
+        generation: 0,
+        since: Moment::NEVER,
+        refusal: None,
+        position: None,
+        lag: Duration::ZERO,
+    };
+}
+
+/// What is known of one running server, or of whichever a node of one server leads to.
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone))] // the model looks at what could come of each state
 pub(super) struct Shown {
     generation: u64,
     since: Moment,
-    server: Option<Server>,
+    run: Option<Run>,
+    /// When it answered last, whatever came of that.
+    answered_at: Moment,
     /// Whether the server was identified in the current epoch.
     identified: bool,
     /// It reads the primary's own file.
@@ -70,12 +112,27 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn ask(&self, generation: Option<u64>, now: Moment) -> Asked {
-        Asked {
-            sent_at: now,
-            generation: generation.unwrap_or(self.generation),
-            shown: self.position,
+    /// A server that answers for the first time.
+    pub(super) fn of(run: Run, generation: u64, now: Moment) -> Self {
+        Self {
+            generation,
+            since: now,
+            run: Some(run),
+            ..Self::default()
         }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn answered_at(&self) -> Moment {
+        self.answered_at
+    }
+
+    /// What it has shown, for a question that is about to be sent.
+    pub(super) fn shown(&self) -> Option<(u64, Lsn)> {
+        self.position.map(|position| (self.generation, position))
     }
 
     pub(super) fn evidence(&self) -> Evidence {
@@ -99,15 +156,25 @@ impl Shown {
         self.identified
     }
 
-    /// Whether a reply to this question can still be judged: nothing was voided since.
-    pub(super) fn is_current(&self, asked: Asked, epoch_began_at: Moment) -> bool {
-        asked.generation == self.generation && asked.sent_at >= epoch_began_at
+    /// Whether `run` is another server than the one that is known here.
+    pub(super) fn is_other_than(&self, run: &Run) -> bool {
+        self.run.is_some_and(|known| !known.is_same(run))
+    }
+
+    pub(super) fn run(&self) -> Option<Run> {
+        self.run
+    }
+
+    pub(super) fn is_of(&self, run: &Run) -> bool {
+        self.run.is_some_and(|known| known.is_same(run))
     }
 
     /// Whether another node that is in use is this running server. Nodes that share the primary's
     /// file are many views of one thing on purpose.
     pub(super) fn is_run_of(&self, server: &Server) -> bool {
-        let same = self.server.is_some_and(|known| known.is_same_run(server));
+        let same = self
+            .run
+            .is_some_and(|known| known.server.is_same_run(server));
         same && self.identified && self.refusal.is_none() && !self.shared
     }
 
@@ -116,8 +183,8 @@ impl Shown {
         let in_use = self.identified && self.refusal.is_none();
         in_use
             && self
-                .server
-                .is_some_and(|known| known.system != server.system)
+                .run
+                .is_some_and(|known| known.server.system != server.system)
     }
 
     /// More replayed than the primary had written at an instant after the reply came.
@@ -134,35 +201,44 @@ impl Shown {
         self.refusal == Some(Refusal::AheadOfPrimary) && Some(position) > primary
     }
 
-    pub(super) fn opened(&mut self, asked: Asked, identity: &Identity, now: Moment) -> Verdict {
-        let other_run = self
-            .server
-            .is_some_and(|known| !known.is_same_run(&identity.server));
-        let asked = if other_run {
-            self.void(now);
-            self.ask(None, asked.sent_at)
-        } else {
-            asked
-        };
-        self.server = Some(identity.server);
+    pub(super) fn opened(
+        &mut self,
+        asked: Asked,
+        identity: &Identity,
+        now: Moment,
+        generations: &mut Generations,
+    ) -> Verdict {
+        let run = Run::of(identity);
+        if self.is_other_than(&run) {
+            self.void(now, generations);
+        }
+        self.run = Some(run);
         self.identified = true;
         self.refusal = None;
-        self.take(asked, identity.reading, now)
+        self.take(asked, identity.reading, now, generations)
     }
 
-    /// Judges a reply against everything that the node has shown.
-    pub(super) fn take(&mut self, asked: Asked, reading: Reading, now: Moment) -> Verdict {
+    /// Judges a reply against everything that the server has shown.
+    pub(super) fn take(
+        &mut self,
+        asked: Asked,
+        reading: Reading,
+        now: Moment,
+        generations: &mut Generations,
+    ) -> Verdict {
+        self.answered_at = now;
         let Reading::Position(position) = reading else {
             self.shared = true;
             return self.accepted();
         };
-        let below_what_was_shown_before = asked.shown.is_some_and(|shown| position < shown);
+        let shown_before = asked.shown_by(self.generation);
+        let below_what_was_shown_before = shown_before.is_some_and(|shown| position < shown);
         let below_what_was_shown_since = self.position.is_some_and(|shown| position < shown);
         let above_what_a_later_question_saw = self
             .latest
             .is_some_and(|(sent_at, shown)| sent_at > asked.sent_at && shown < position);
         if below_what_was_shown_before {
-            self.void(now);
+            self.void(now, generations);
         } else if below_what_was_shown_since || above_what_a_later_question_saw {
             return Verdict::Ambiguous;
         }
@@ -203,11 +279,16 @@ impl Shown {
         }
     }
 
-    pub(super) fn refuse(&mut self, refusal: Refusal, now: Moment) {
+    pub(super) fn refuse(&mut self, refusal: Refusal, now: Moment, generations: &mut Generations) {
         if self.refusal != Some(refusal) {
-            self.void(now);
+            self.void(now, generations);
             self.refusal = Some(refusal);
         }
+    }
+
+    /// It answered, and is refused for what it said.
+    pub(super) fn answered(&mut self, now: Moment) {
+        self.answered_at = now;
     }
 
     fn accepted(&self) -> Verdict {
@@ -217,11 +298,12 @@ impl Shown {
     }
 
     /// Nothing that was shown counts any more, from `now` on.
-    fn void(&mut self, now: Moment) {
+    fn void(&mut self, now: Moment, generations: &mut Generations) {
         *self = Self {
-            generation: self.generation + 1,
+            generation: generations.draw(),
             since: now,
-            server: self.server,
+            run: self.run,
+            answered_at: self.answered_at,
             identified: self.identified,
             ..Self::default()
         };

@@ -1,6 +1,13 @@
 //! A back end without servers: nodes whose answers a test sets, driven by the real router and monitor.
+//!
+//! [`servers`] has the nodes, what they lead to, and their probers.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test program uses a part"
+)]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -8,159 +15,19 @@
     reason = "a test that sets up nonsense fails"
 )]
 
-mod prober;
+mod servers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use orm_split_core::{
-    Asks, Connected, Dialect, Fault, Hint, Hold, Identified, Identity, LeastInFlight, Lsn, Node,
-    Options, Prober, Reading, Server, SessionKey, SplitError, Splitter, Statement,
+    Asks, Connected, Dialect, Fault, Hint, Hold, Identified, LeastInFlight, Node, Options, Prober,
+    SessionKey, SplitError, Splitter, Statement,
 };
-use parking_lot::Mutex;
 
-/// What a node does when it is asked something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It answers after this long.
-    After(Duration),
-    /// It fails at once.
-    Fails(Fault),
-    /// It never answers.
-    Never,
-}
-
-pub const AT_ONCE: Answer = Answer::After(Duration::ZERO);
-
-/// One fake server.
-#[derive(Debug)]
-pub struct Fake {
-    pub in_recovery: bool,
-    pub server: Server,
-    pub position: u64,
-    pub probes: Answer,
-    pub checkouts: Answer,
-    pub statements: Answer,
-    /// Changes the position as soon as a connection is checked out.
-    pub position_after_checkout: Option<u64>,
-    /// How often it has crashed; connections of an earlier run are dead.
-    pub run: u64,
-    /// Whether statements leave their connection open.
-    pub pools: bool,
-}
-
-/// Counts of what a node was asked.
-#[derive(Debug, Default)]
-pub struct Asked {
-    pub probes: AtomicU64,
-    /// Of them, how many are being answered, and how many were at once at most.
-    pub probing: AtomicU64,
-    pub most_probing: AtomicU64,
-    pub checkouts: AtomicU64,
-    pub statements: AtomicU64,
-}
-
-#[derive(Clone, Debug)]
-pub struct FakeNode {
-    pub fake: Arc<Mutex<Fake>>,
-    pub asked: Arc<Asked>,
-    /// A connection that stays open between statements, and the run of the server that it is to.
-    pooled: Arc<Mutex<Option<(u64, Connected)>>>,
-}
-
-impl FakeNode {
-    fn new(index: usize) -> Self {
-        let fake = Fake {
-            in_recovery: index > 0,
-            server: Server::new(1, index as i64 + 1, 1, 5432 + index as u32),
-            position: 100,
-            probes: AT_ONCE,
-            checkouts: AT_ONCE,
-            statements: AT_ONCE,
-            position_after_checkout: None,
-            run: 0,
-            pools: false,
-        };
-        Self {
-            fake: Arc::new(Mutex::new(fake)),
-            asked: Arc::default(),
-            pooled: Arc::default(),
-        }
-    }
-
-    /// As another process sees it: it has connections of its own.
-    fn seen_anew(&self) -> Self {
-        Self {
-            fake: Arc::clone(&self.fake),
-            asked: Arc::default(),
-            pooled: Arc::default(),
-        }
-    }
-
-    pub fn set(&self, change: impl FnOnce(&mut Fake)) {
-        change(&mut self.fake.lock());
-    }
-
-    pub fn probes(&self) -> u64 {
-        self.asked.probes.load(Ordering::Relaxed)
-    }
-
-    pub fn most_probes_at_once(&self) -> u64 {
-        self.asked.most_probing.load(Ordering::Relaxed)
-    }
-
-    pub fn statements(&self) -> u64 {
-        self.asked.statements.load(Ordering::Relaxed)
-    }
-
-    fn identity(&self) -> Identity {
-        let fake = self.fake.lock();
-        Identity::new(
-            fake.server,
-            fake.in_recovery,
-            Reading::Position(lsn(fake.position)),
-        )
-    }
-
-    /// The server restarts at `position`, under the same start time; every connection is killed.
-    pub fn crash(&self, position: u64) {
-        self.set(|fake| {
-            fake.position = position;
-            fake.run += 1;
-        });
-        self.lose_connection();
-    }
-
-    /// The pooled connection is lost; the server stays as it is.
-    pub fn lose_connection(&self) {
-        *self.pooled.lock() = None;
-    }
-
-    fn run(&self) -> u64 {
-        self.fake.lock().run
-    }
-}
-
-pub fn lsn(position: u64) -> Lsn {
-    format!("0/{position:X}").parse().expect("a position")
-}
-
-async fn wait(answer: Answer) -> Result<(), Fault> {
-    match answer {
-        Answer::After(Duration::ZERO) => {
-            tokio::task::yield_now().await;
-            Ok(())
-        }
-        Answer::After(time) => {
-            tokio::time::sleep(time).await;
-            Ok(())
-        }
-        Answer::Fails(fault) => Err(fault),
-        Answer::Never => std::future::pending().await,
-    }
-}
+pub use servers::{AT_ONCE, Answer, Fake, FakeNode, FakeServer, lsn};
+use servers::{Pooled, identity_of, wait};
 
 /// What is asked in a session that was made.
 pub fn asks(session: SessionKey) -> Asks {
@@ -295,58 +162,79 @@ struct FakeStatement<'a> {
 }
 
 impl Statement for FakeStatement<'_> {
-    type Connection = (FakeNode, String, u64);
+    type Connection = (FakeNode, String, Pooled);
     type Output = (String, u64);
     type Error = FakeError;
 
     async fn checkout(&self, node: &Node) -> Result<(Self::Connection, Connected), FakeError> {
         let fake = self.world.by_name[node.name()].clone();
+        let name = node.name().to_owned();
         fake.asked.checkouts.fetch_add(1, Ordering::Relaxed);
-        let pooled = *fake.pooled.lock();
-        let is_current =
-            |(_, connected): &(u64, Connected)| self.world.splitter.is_current(node, *connected);
-        if let Some((run, connected)) = pooled.filter(is_current) {
-            return Ok(((fake, node.name().to_owned(), run), connected));
+        let splitter = &self.world.splitter;
+        while let Some(pooled) = fake.idle() {
+            if splitter.is_current(node, pooled.connected) {
+                let connected = pooled.connected;
+                return Ok(((fake, name, pooled), connected));
+            }
         }
-        let run = fake.run();
-        let question = self.world.splitter.identify(node);
-        let answer = fake.fake.lock().checkouts;
-        wait(answer).await.map_err(FakeError::Driver)?;
-        let connected = match question.answered(&fake.identity()) {
-            Identified::Usable(connected) => connected,
-            Identified::AskAgain => return Err(FakeError::Driver(Fault::Conflict)),
-            Identified::Refused(_) => return Err(FakeError::Driver(Fault::Conflict)),
+        let server = fake.leads_to();
+        let run = server.lock().run;
+        let answer = server.lock().checkouts;
+        // opened before it is asked: a crash in between kills it
+        let opened = async {
+            let question = splitter.identify(node);
+            wait(answer).await.map_err(FakeError::Driver)?;
+            if server.lock().run != run {
+                return Err(FakeError::Driver(Fault::Unreachable));
+            }
+            match question.answered(&identity_of(&server)) {
+                Identified::Usable(connected) => Ok(connected),
+                Identified::AskAgain | Identified::Refused(_) => {
+                    Err(FakeError::Driver(Fault::Conflict))
+                }
+            }
         };
-        let position = fake.fake.lock().position_after_checkout.take();
+        let connected = opened.await?;
+        let position = server.lock().position_after_checkout.take();
         if let Some(position) = position {
             // another connection finds the server further back
-            fake.set(|fake| fake.position = position);
-            let other = self.world.splitter.identify(node);
-            let _voided = other.answered(&fake.identity());
+            server.lock().position = position;
+            let other = splitter.identify(node);
+            let _voided = other.answered(&identity_of(&server));
         }
-        *fake.pooled.lock() = fake.fake.lock().pools.then_some((run, connected));
-        Ok(((fake, node.name().to_owned(), run), connected))
+        let pooled = Pooled {
+            server,
+            run,
+            connected,
+        };
+        Ok(((fake, name, pooled), connected))
     }
 
-    fn release(&self, _: Self::Connection) {}
+    fn release(&self, (fake, _, pooled): Self::Connection) {
+        fake.give_back(pooled);
+    }
 
     async fn execute(
         &self,
         connection: Self::Connection,
         hold: Hold,
     ) -> Result<(String, u64), FakeError> {
-        let (fake, name, run) = connection;
+        let (fake, name, pooled) = connection;
         fake.asked.statements.fetch_add(1, Ordering::Relaxed);
         // its snapshot is of its beginning
         let (answer, position) = {
-            let fake = fake.fake.lock();
+            let fake = pooled.server.lock();
             (fake.statements, fake.position)
         };
         let answered = wait(answer).await;
         drop(hold);
         answered.map_err(FakeError::Driver)?;
-        match fake.run() == run {
-            true => Ok((name, position)),
+        let run = pooled.server.lock().run;
+        match run == pooled.run {
+            true => {
+                fake.give_back(pooled);
+                Ok((name, position))
+            }
             false => Err(FakeError::Driver(Fault::Unreachable)),
         }
     }
