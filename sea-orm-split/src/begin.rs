@@ -121,12 +121,20 @@ impl SplitConnection {
         let metric = self.metric.clone();
         let (database, watch) = watched(database, &split.splitter, metric, self.asks.session);
         for _ in 0..BEGINNINGS {
-            let (begun, from_idle) = observe(database.begin_with_options(options)).await;
-            let transaction = match begun {
-                Err(error) if split.renews_after(node, &error).await => continue,
-                begun => begun?,
+            let begin = database.begin_with_options(options);
+            let observed = observe(split.births(node), begin).await;
+            let transaction = match observed.output {
+                Ok(transaction) => transaction,
+                Err(error) => {
+                    // BEGIN itself may have failed, on a connection that nobody asked
+                    split.was_opened(node, observed.born, None);
+                    if split.renews_after(node, &error).await {
+                        continue;
+                    }
+                    return Err(error);
+                }
             };
-            if let Some(from_idle) = from_idle {
+            if let Some(from_idle) = observed.from_idle {
                 return Ok(BegunOn::new(transaction, from_idle.connected, watch));
             }
             if node.is_primary() && !split.identifies_primary() {
@@ -137,7 +145,11 @@ impl SplitConnection {
             let connected = crate::postgres::identify_inside(&split.splitter, node, &transaction)
                 // none of SeaORM's spans for a statement that is not the user's
                 .with_subscriber(Dispatch::none())
-                .await?;
+                .await;
+            #[cfg(feature = "postgres")]
+            split.was_opened(node, observed.born, connected.as_ref().ok().copied());
+            #[cfg(feature = "postgres")]
+            let connected = connected?;
             #[cfg(not(feature = "postgres"))]
             let connected = split.splitter.trusted_connection(node);
             return Ok(BegunOn::new(transaction, connected, watch));

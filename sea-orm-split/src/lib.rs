@@ -70,6 +70,7 @@ mod after_connect;
 mod assembly;
 mod background;
 mod begin;
+mod births;
 mod builder;
 mod connection;
 mod connection_trait;
@@ -120,9 +121,9 @@ pub use error::split_error;
 pub use orm_split_core::tower;
 pub use orm_split_core::{
     AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fault, HealthState,
-    Hint, Intent, LeastInFlight, Mode, NodeStatus, Phase, PrimaryLoss, ReadConcern, Reason,
-    Refusal, Role, Route, Select, Session, SessionToken, ShadowNode, ShadowStatus, SplitError,
-    Status, TokenError, TokenKeys, TokenRefusal, UserFunctions, Would,
+    Hint, Intent, LeastInFlight, MemberStatus, Mode, NodeStatus, Phase, PrimaryLoss, ReadConcern,
+    Reason, Refusal, Role, Route, Select, Session, SessionToken, ShadowNode, ShadowStatus,
+    SplitError, Status, TokenError, TokenKeys, TokenRefusal, UserFunctions, Would,
 };
 pub use prepare::Preparing;
 #[cfg(feature = "rbac")]

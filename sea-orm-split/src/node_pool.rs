@@ -12,6 +12,7 @@ use orm_split_core::{Connected, Identity, Node, SplitError, Splitter};
 use sea_orm::DbErr;
 use sqlx::pool::CloseEvent;
 
+use crate::births::{Births, Span};
 use crate::error::{checkout_error, driver_error, host_error};
 use crate::idle::{FromIdle, observe_own};
 use crate::leased::{Connection, Leased};
@@ -36,14 +37,17 @@ pub(crate) struct Ours {
     pub(crate) hooks: Hooks,
     /// Set while a task opens those.
     pub(crate) is_filling: Arc<AtomicBool>,
+    /// When its connections were opened, and whom they lead to.
+    pub(crate) births: Arc<Births>,
 }
 
 impl Ours {
-    pub(crate) fn new(least: u32, hooks: Hooks) -> Self {
+    pub(crate) fn new(least: u32, hooks: Hooks, births: Arc<Births>) -> Self {
         Self {
             least,
             hooks,
             is_filling: Arc::default(),
+            births,
         }
     }
 }
@@ -176,20 +180,20 @@ impl NodePool {
     }
 
     async fn take_here(&self, splitter: &Splitter, node: &Node) -> Result<Taken, DbErr> {
-        let (mut leased, mut idle) = observe_own(self.acquire()).await;
-        if let Err(error) = &leased
+        let mut observed = observe_own(self.acquire()).await;
+        if let Err(error) = &observed.output
             && Box::pin(self.renews_after(error)).await
         {
-            (leased, idle) = Box::pin(observe_own(self.acquire())).await;
+            observed = Box::pin(observe_own(self.acquire())).await;
         }
-        let leased = leased?;
-        match idle {
+        let leased = observed.output?;
+        match observed.from_idle {
             Some(from_idle) => Ok(Taken {
                 leased,
                 connected: from_idle.connected,
-                idle,
+                idle: observed.from_idle,
             }),
-            None => Box::pin(self.identify(leased, splitter, node)).await,
+            None => Box::pin(self.identify(leased, observed.born, splitter, node)).await,
         }
     }
 
@@ -276,6 +280,7 @@ impl NodePool {
     async fn identify(
         &self,
         mut leased: Leased,
+        born: Vec<Span>,
         splitter: &Splitter,
         node: &Node,
     ) -> Result<Taken, DbErr> {
@@ -285,6 +290,7 @@ impl NodePool {
             let identity = identity.map_err(checkout_error)?;
             if let Some(judged) = question.answered(&identity).judge(node) {
                 let connected = judged.map_err(host_error)?;
+                self.was_opened(born, Some(connected));
                 return Ok(Taken {
                     leased,
                     connected,
@@ -293,6 +299,18 @@ impl NodePool {
             }
         }
         Err(host_error(unstable(node)))
+    }
+
+    /// A connection was opened, in one of these spans, that leads there.
+    pub(crate) fn was_opened(&self, born: Vec<Span>, connected: Option<Connected>) {
+        if let Some(births) = self.births() {
+            births.remember(born, connected);
+        }
+    }
+
+    /// What tells the pool's idle connections apart.
+    pub(crate) fn births(&self) -> Option<&Births> {
+        self.ours.as_ref().map(|ours| ours.births.as_ref())
     }
 
     async fn ask(&self, connection: &mut Connection) -> Result<Identity, sqlx::Error> {

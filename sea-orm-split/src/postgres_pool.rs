@@ -15,6 +15,7 @@ use sqlx::{Connection, Executor, Postgres};
 
 use crate::after_connect::AfterConnect;
 use crate::assembly::{Assembled, Given, hook_was_replaced, without_after_connect};
+use crate::births::Births;
 use crate::error::checkout_error;
 use crate::idle::{Setup, idle_hook, new_hook};
 use crate::node_options::NodeOptions;
@@ -38,12 +39,14 @@ pub(crate) async fn guarded(given: &Given<'_>, user: &ConnectOptions) -> Result<
         search_path.clone(),
         given.extras.postgres_options.clone(),
     ));
+    let births = Births::new(template.options().get_max_connections());
     let ours = Ours::new(
         template.options().get_min_connections(),
         given.extras.hooks.clone(),
+        Arc::new(births),
     );
     let template = template.options().clone().min_connections(0);
-    let pool_options = hooked(given, user, template.clone(), search_path);
+    let pool_options = hooked(given, user, template.clone(), (search_path, &ours.births));
     let mut own = user.clone();
     let is_used_now = node.is_primary() && !user.get_connect_lazy();
     let connect = if is_used_now {
@@ -92,7 +95,7 @@ fn hooked(
     given: &Given<'_>,
     user: &ConnectOptions,
     mut options: PoolOptions<Postgres>,
-    search_path: Option<String>,
+    (search_path, births): (Option<String>, &Arc<Births>),
 ) -> PoolOptions<Postgres> {
     let (splitter, node) = (given.splitter, given.node);
     let ping_after = user.get_test_before_acquire_if_idle_for();
@@ -107,7 +110,7 @@ fn hooked(
         let setup = search_path.map(set_search_path);
         options = options.after_connect(new_hook(node, setup, Arc::clone(prepare)));
     }
-    options.before_acquire(idle_hook(splitter, node, ping_after, prepare))
+    options.before_acquire(idle_hook(splitter, node, births, (ping_after, prepare)))
 }
 
 /// What SeaORM's own hook does, where ours takes its place.

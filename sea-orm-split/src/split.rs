@@ -6,6 +6,7 @@ use std::time::Duration;
 use orm_split_core::{Asks, Connected, Fault, Node, SplitError, Splitter};
 use sea_orm::{DatabaseConnection, DbErr, Statement};
 
+use crate::births::{Births, Span};
 use crate::error::{checkout_error, host_error};
 use crate::leased::{Leased, on_connection};
 use crate::node_pool::NodePool;
@@ -77,6 +78,18 @@ impl Split {
     /// After a checkout that SeaORM did: whether it is worth trying again.
     pub(crate) async fn renews_after(&self, node: &Node, error: &DbErr) -> bool {
         Box::pin(self.pool(node).renews_after(error)).await
+    }
+
+    /// What tells idle connections to `node` apart.
+    pub(crate) fn births(&self, node: &Node) -> Option<&Births> {
+        self.pool(node).births()
+    }
+
+    /// As [`NodePool::was_opened`], by a checkout that SeaORM did.
+    pub(crate) fn was_opened(&self, node: &Node, born: Vec<Span>, connected: Option<Connected>) {
+        if !born.is_empty() {
+            self.pool(node).was_opened(born, connected);
+        }
     }
 
     pub(crate) fn checkout_timed_out(&self, node: &Node) -> Fault {

@@ -15,6 +15,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::after_connect::AfterConnect;
 use crate::assembly::{Assembled, Given, hook_was_replaced, without_after_connect};
+use crate::births::Births;
 use crate::idle::{idle_hook, new_hook};
 use crate::node_pool::Ours;
 use crate::sqlite::{assembled, opened_by};
@@ -27,16 +28,18 @@ pub(crate) async fn guarded(given: &Given<'_>, user: &ConnectOptions) -> Result<
     let template = template(given, user).await?;
     let template = template.get_sqlite_connection_pool();
     let file = opened_by(template, node.is_primary());
+    let births = Births::new(template.options().get_max_connections());
     let ours = Ours::new(
         template.options().get_min_connections(),
         given.extras.hooks.clone(),
+        Arc::new(births),
     );
     let mut connect = (*template.connect_options()).clone();
     if !node.is_primary() {
         connect = read_only(connect);
     }
     let template = template.options().clone().min_connections(0);
-    let pool_options = hooked(given, user, template.clone(), &file);
+    let pool_options = hooked(given, user, template.clone(), (&file, &ours.births));
     let mut own = user.clone();
     let mut after_connect = None;
     if !node.is_primary() {
@@ -77,7 +80,7 @@ fn hooked(
     given: &Given<'_>,
     user: &ConnectOptions,
     mut options: PoolOptions<Sqlite>,
-    file: &Arc<OpenedFile>,
+    (file, births): (&Arc<OpenedFile>, &Arc<Births>),
 ) -> PoolOptions<Sqlite> {
     let ping_after = user.get_test_before_acquire_if_idle_for();
     let ping_after = ping_after.unwrap_or(Duration::MAX);
@@ -86,7 +89,7 @@ fn hooked(
         options = options.after_connect(new_hook(given.node, None, Arc::clone(prepare)));
     }
     let checked = Arc::clone(file);
-    let of_generation = idle_hook(given.splitter, given.node, ping_after, prepare);
+    let of_generation = idle_hook(given.splitter, given.node, births, (ping_after, prepare));
     let of_generation = Arc::new(of_generation);
     options.before_acquire(move |connection, metadata| {
         let (checked, of_generation) = (Arc::clone(&checked), Arc::clone(&of_generation));
