@@ -7,6 +7,7 @@
 //! It reads `/proc`, so it needs Linux.
 
 pub mod forward;
+pub mod balancer;
 pub mod locate;
 pub mod mariadb;
 pub mod postgres;
@@ -16,4 +17,5 @@ mod account;
 mod guard;
 mod ports;
 mod process;
+mod proxy;
 mod wait;

@@ -1,7 +1,12 @@
 //! A database of one test.
 
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
 use super::cluster::Cluster;
 use super::node::Node;
+use crate::kit::balancer::Balancer;
 
 /// A database that one test has to itself, and where to find it.
 ///
@@ -12,6 +17,7 @@ pub struct Database {
     name: String,
     primary: String,
     replicas: Vec<String>,
+    balancer: Option<Arc<Balancer>>,
 }
 
 impl Database {
@@ -23,7 +29,31 @@ impl Database {
             name,
             primary,
             replicas,
+            balancer: None,
         }
+    }
+
+    /// The same, with all of its replicas behind one address that leads each connection to the next of
+    /// them, for as long as the database is in use.
+    ///
+    /// # Errors
+    /// There is no replica, or no free port.
+    pub async fn balanced(self, cluster: &Cluster) -> Result<Self> {
+        let ports: Vec<u16> = cluster.replicas().iter().map(Node::port).collect();
+        let balancer = Balancer::start(&ports).await?;
+        let first = self.replicas.first().context("no replica")?;
+        let url = balancer.url(first)?;
+        Ok(Self {
+            replicas: vec![url],
+            balancer: Some(Arc::new(balancer)),
+            ..self
+        })
+    }
+
+    /// What stands in front of the replicas, if they are [`balanced`](Self::balanced).
+    #[must_use]
+    pub fn balancer(&self) -> Option<&Balancer> {
+        self.balancer.as_deref()
     }
 
     /// The database's name.
@@ -38,7 +68,8 @@ impl Database {
         &self.primary
     }
 
-    /// The application's URLs on the replicas, in the order of [`Cluster::replicas`].
+    /// The application's URLs on the replicas, in the order of [`Cluster::replicas`]; one if they are
+    /// [`balanced`](Self::balanced).
     #[must_use]
     pub fn replica_urls(&self) -> &[String] {
         &self.replicas

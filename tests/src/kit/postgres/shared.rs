@@ -19,6 +19,8 @@ pub enum Delay {
     /// Replicas replay half a second after the commit: a write is surely not
     /// there for a read that follows it.
     Ms500,
+    /// The first replays at once, the second two seconds after the commit.
+    Uneven,
 }
 
 /// The cluster all tests of this process share: a primary and two replicas.
@@ -32,11 +34,21 @@ pub async fn shared(delay: Delay) -> Result<&'static Cluster> {
     static AT_ONCE: OnceCell<Cluster> = OnceCell::const_new();
     static MS_150: OnceCell<Cluster> = OnceCell::const_new();
     static MS_500: OnceCell<Cluster> = OnceCell::const_new();
+    static UNEVEN: OnceCell<Cluster> = OnceCell::const_new();
     let (cell, apply) = match delay {
         Delay::None => (&AT_ONCE, Duration::ZERO),
         Delay::Ms150 => (&MS_150, Duration::from_millis(150)),
         Delay::Ms500 => (&MS_500, Duration::from_millis(500)),
+        Delay::Uneven => return UNEVEN.get_or_try_init(uneven).await,
     };
     cell.get_or_try_init(|| Cluster::builder().replicas(2).apply_delay(apply).start())
         .await
+}
+
+async fn uneven() -> Result<Cluster> {
+    let cluster = Cluster::builder().replicas(2).start().await?;
+    if let Some(late) = cluster.replicas().last() {
+        late.set_apply_delay(Duration::from_secs(2)).await?;
+    }
+    Ok(cluster)
 }
