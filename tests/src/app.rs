@@ -59,7 +59,14 @@ pub fn builder(database: &Database) -> SplitBuilder {
     let replicas = database.replica_urls().iter();
     replicas.fold(
         SplitConnection::builder().primary(database.primary_url()),
-        |builder, url| builder.replica(url.as_str()),
+        |builder, url| {
+            let mut replica = ConnectOptions::new(url);
+            if database.balancer().is_some() {
+                // one pool for two servers, twice as large as each would have
+                replica.max_connections(20);
+            }
+            builder.replica(replica)
+        },
     )
 }
 

@@ -68,8 +68,15 @@ pub struct Counter {
 /// A builder for a database with all of its replicas.
 pub fn builder(database: &Database) -> SplitBuilder<AsyncPgConnection> {
     let replicas = database.replica_urls().iter();
+    let mut of_replicas = PoolOptions::default();
+    if database.balancer().is_some() {
+        // one pool for two servers, twice as large as each would have
+        of_replicas.max_size *= 2;
+    }
     replicas.fold(
-        Pool::builder().primary(database.primary_url()),
+        Pool::builder()
+            .primary(database.primary_url())
+            .replica_options(of_replicas),
         |builder, url| builder.replica(url.as_str()),
     )
 }

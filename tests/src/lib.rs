@@ -11,6 +11,8 @@ pub mod cases;
 #[cfg(feature = "suites")]
 pub mod diesel_app;
 #[cfg(feature = "suites")]
+pub mod groups;
+#[cfg(feature = "suites")]
 pub mod history;
 #[cfg(feature = "suites")]
 pub mod jobs;
@@ -26,3 +28,5 @@ pub mod sent_cases;
 pub mod served;
 #[cfg(feature = "suites")]
 pub mod sql;
+#[cfg(feature = "suites")]
+pub mod topology;

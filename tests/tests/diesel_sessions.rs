@@ -11,14 +11,17 @@ use orm_split::diesel::{Consistency, Hint, NodeStatus, Reason, Role};
 use orm_split_tests::diesel_app::schema::counter;
 use orm_split_tests::diesel_app::{self, Conn, Counter, Pool, where_it_ran};
 use orm_split_tests::kit::postgres::{Cluster, Database, Delay, shared};
+use orm_split_tests::topology::Topology;
+use rstest::rstest;
 use tokio::time::{sleep, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn lagging() -> Result<(Database, Pool)> {
-    let database = shared(Delay::Ms500).await?.create_database().await?;
+async fn lagging(topology: Topology) -> Result<(Database, Pool)> {
+    let database = topology.database(Delay::Ms500).await?;
     let pool = diesel_app::builder(&database).build().await?;
     diesel_app::create_counters(&pool, 10).await?;
+    topology.settle(Delay::Ms500, || pool.status()).await?;
     Ok((database, pool))
 }
 
@@ -47,9 +50,12 @@ async fn in_a_task<T: Send + 'static>(
 
 // transactions
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_just_signed_up_is_found() -> Result<()> {
-    let (_database, pool) = lagging().await?;
+async fn who_has_just_signed_up_is_found(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (_database, pool) = lagging(topology).await?;
     for id in (100..140).step_by(2) {
         let pool = pool.clone();
         in_a_task(async move {
@@ -78,7 +84,7 @@ async fn who_has_just_signed_up_is_found() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_begins_behind_a_comment_is_on_one_connection_until_its_end()
 -> Result<()> {
-    let (_database, pool) = lagging().await?;
+    let (_database, pool) = lagging(Topology::Apart).await?;
     let conn = &mut pool.get().await?;
     diesel_app::wait_until_replicas_serve(&pool).await?;
     let pid = async |conn: &mut Conn| {
@@ -102,9 +108,12 @@ async fn a_transaction_that_begins_behind_a_comment_is_on_one_connection_until_i
     Ok(())
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_failed_keeps_nobody_off_the_replicas() -> Result<()> {
-    let (_database, pool) = lagging().await?;
+async fn a_transaction_that_failed_keeps_nobody_off_the_replicas(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (_database, pool) = lagging(topology).await?;
     diesel_app::wait_until_replicas_serve(&pool).await?;
     in_a_task(async move {
         let conn = &mut pool.get().await?;
@@ -126,9 +135,12 @@ async fn a_transaction_that_failed_keeps_nobody_off_the_replicas() -> Result<()>
     .await
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_only_transaction_sees_what_its_session_wrote_and_then_one_snapshot() -> Result<()> {
-    let (_database, pool) = lagging().await?;
+async fn a_read_only_transaction_sees_what_its_session_wrote_and_then_one_snapshot(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (_database, pool) = lagging(topology).await?;
     for round in 1..=3 {
         let pool = pool.clone();
         in_a_task(async move {
@@ -165,9 +177,12 @@ async fn a_read_only_transaction_sees_what_its_session_wrote_and_then_one_snapsh
 
 /// The floor is where COMMIT was acknowledged: at the write's own instant the replica, which lags by
 /// less than the transaction takes, would already pass for fresh.
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_long_transaction_wrote_is_read_back_after_its_commit() -> Result<()> {
-    let (_database, pool) = lagging().await?;
+async fn what_a_long_transaction_wrote_is_read_back_after_its_commit(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (_database, pool) = lagging(topology).await?;
     for round in 1..=3 {
         let pool = pool.clone();
         in_a_task(async move {
@@ -258,7 +273,7 @@ async fn a_session_returns_to_each_replica_when_that_one_has_its_write() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_request_wrote_keeps_no_other_request_on_the_primary() -> Result<()> {
-    let (_database, pool) = lagging().await?;
+    let (_database, pool) = lagging(Topology::Apart).await?;
     diesel_app::wait_until_replicas_serve(&pool).await?;
     let writer = pool.clone();
     in_a_task(async move {
@@ -312,7 +327,7 @@ async fn a_job_finds_the_record_that_its_process_made_if_it_asks_for_that() -> R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_of_a_listing_come_from_one_replica() -> Result<()> {
-    let (_database, pool) = lagging().await?;
+    let (_database, pool) = lagging(Topology::Apart).await?;
     diesel_app::wait_until_replicas_serve(&pool).await?;
     for _ in 0..10 {
         let conn = &mut pool.get().await?;

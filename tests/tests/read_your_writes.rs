@@ -1,4 +1,5 @@
-//! The main promise, on replicas that lag by half a second: whoever wrote reads what it wrote.
+//! The main promise, on replicas that lag by half a second, and behind one address on two of which one lags
+//! by two: whoever wrote reads what it wrote.
 
 use std::time::Duration;
 
@@ -6,7 +7,9 @@ use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use orm_split::sea_orm::{Consistency, Role, SplitConnection};
 use orm_split_tests::app::{self, counter};
-use orm_split_tests::kit::postgres::{Database, Delay, shared};
+use orm_split_tests::kit::postgres::{Database, Delay};
+use orm_split_tests::topology::Topology;
+use rstest::rstest;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
     Statement, TransactionTrait,
@@ -71,19 +74,28 @@ async fn stale_reads(db: &SplitConnection) -> Result<i64> {
     stale.into_iter().sum()
 }
 
-async fn database(consistency: Consistency) -> Result<(Database, SplitConnection)> {
-    let database = shared(Delay::Ms500).await?.create_database().await?;
+async fn database(
+    topology: Topology,
+    consistency: Consistency,
+) -> Result<(Database, SplitConnection)> {
+    let database = topology.database(Delay::Ms500).await?;
     let db = app::builder(&database)
         .consistency(consistency)
         .connect()
         .await?;
     app::create_counters(&db, TASKS).await?;
+    // a busy machine takes long to open connections: here are some to begin with
+    try_join_all((0..8).map(|id| read(&db, id))).await?;
+    topology.settle(Delay::Ms500, || db.status()).await?;
     Ok((database, db))
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_writes_are_each_read_back_although_the_replicas_lag() -> Result<()> {
-    let (_database, db) = database(Consistency::Session).await?;
+async fn two_thousand_writes_are_each_read_back_although_the_replicas_lag(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (_database, db) = database(topology, Consistency::Session).await?;
     let stale = stale_reads(&db).await?;
     println!("stale reads: {stale} of {}", i64::from(TASKS) * PAIRS * 2);
     println!("{:#?}", db.status());
@@ -92,24 +104,31 @@ async fn two_thousand_writes_are_each_read_back_although_the_replicas_lag() -> R
     Ok(())
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn without_consistency_the_same_run_reads_stale_data() -> Result<()> {
-    let (_database, db) = database(Consistency::Eventual).await?;
+async fn without_consistency_the_same_run_reads_stale_data(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (_database, db) = database(topology, Consistency::Eventual).await?;
     let stale = stale_reads(&db).await?;
     println!("stale reads: {stale} of {}", i64::from(TASKS) * PAIRS * 2);
     assert!(
-        stale > i64::from(TASKS) * PAIRS / 2,
+        stale > i64::from(TASKS) * PAIRS / 8,
         "only {stale}: the test proves nothing"
     );
     db.close().await?;
     Ok(())
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::disallowed_methods, reason = "a task is what has a session")]
-async fn tasks_that_wrote_nothing_read_from_replicas_while_others_write() -> Result<()> {
-    let (_database, db) = database(Consistency::Session).await?;
+async fn tasks_that_wrote_nothing_read_from_replicas_while_others_write(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (_database, db) = database(topology, Consistency::Session).await?;
+    #[expect(clippy::disallowed_methods, reason = "a task is what has a session")]
     let writer = tokio::spawn(pairs(db.clone(), 0));
+    #[expect(clippy::disallowed_methods, reason = "a task is what has a session")]
     let reader = |id: i32| {
         let db = db.clone();
         tokio::spawn(async move {
@@ -133,8 +152,11 @@ async fn tasks_that_wrote_nothing_read_from_replicas_while_others_write() -> Res
     Ok(())
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_helper_writes_through_the_raw_handle_is_read_back() -> Result<()> {
+async fn what_a_helper_writes_through_the_raw_handle_is_read_back(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
     async fn helper(db: &DatabaseConnection, value: i64) -> Result<(), DbErr> {
         let model = counter::ActiveModel {
             id: Set(1),
@@ -142,7 +164,7 @@ async fn what_a_helper_writes_through_the_raw_handle_is_read_back() -> Result<()
         };
         model.update(db).await.map(drop)
     }
-    let (_database, db) = database(Consistency::Session).await?;
+    let (_database, db) = database(topology, Consistency::Session).await?;
     for value in 1..=20 {
         helper(&db, value).await?;
         assert_eq!(read(&db, 1).await?, value);

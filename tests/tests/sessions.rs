@@ -5,22 +5,32 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use diesel::QueryDsl;
+use futures_util::future::try_join_all;
 use orm_split::diesel::SplitPool;
 use orm_split::sea_orm::{Consistency, ReadConcern, Role, Session, SplitConnection};
 use orm_split_tests::app::{self, counter};
 use orm_split_tests::diesel_app::{self, Pool};
 use orm_split_tests::kit::postgres::{Cluster, Database};
+use orm_split_tests::topology::{Topology, wait_for_members};
+use rstest::rstest;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DbErr, EntityTrait, TransactionTrait};
 use tokio::time::Instant;
 
 const RAISE: &str = "UPDATE counter SET value = value + 1 WHERE id = 1";
 
 /// A cluster whose second replica lags, and its counters.
-async fn uneven() -> Result<(Cluster, Database, SplitConnection)> {
+async fn uneven(topology: Topology) -> Result<(Cluster, Database, SplitConnection)> {
     let cluster = Cluster::builder().replicas(2).start().await?;
     let database = cluster.create_database().await?;
+    let database = topology.over(&cluster, database).await?;
     let db = app::builder(&database).connect().await?;
     app::create_counters(&db, 3).await?;
+    if topology == Topology::OneAddress {
+        let reads = (0..8).map(|_| counter::Entity::find_by_id(1).one(&db));
+        try_join_all(reads).await?;
+        wait_for_members(2, || db.status()).await?;
+        app::wait_until_replicas_serve(&db).await?;
+    }
     let late = cluster.replicas().last().context("a replica")?;
     late.set_apply_delay(Duration::from_millis(500)).await?;
     Ok((cluster, database, db))
@@ -71,9 +81,12 @@ async fn value_in_diesel(pool: &Pool) -> Result<i64> {
     Ok(value.first(conn).await?)
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_never_reads_backwards_and_without_one_the_same_reads_do() -> Result<()> {
-    let (cluster, database, db) = uneven().await?;
+async fn a_session_never_reads_backwards_and_without_one_the_same_reads_do(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (cluster, database, db) = uneven(topology).await?;
     let of = (&cluster, &database);
     let (back, reads) = steps_back(of, async || value(&db).await).await?;
     ensure!(back > 0, "{reads} reads of a task never went back");
@@ -91,11 +104,16 @@ async fn a_session_never_reads_backwards_and_without_one_the_same_reads_do() -> 
     Ok(())
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn under_diesel_a_connection_and_a_scope_never_read_backwards() -> Result<()> {
-    let (cluster, database, _db) = uneven().await?;
+async fn under_diesel_a_connection_and_a_scope_never_read_backwards(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (cluster, database, _db) = uneven(topology).await?;
     let of = (&cluster, &database);
     let pool: Pool = diesel_app::builder(&database).build().await?;
+    // one at a time they would all be of the one connection that the pool then has
+    try_join_all((0..8).map(|_| value_in_diesel(&pool))).await?;
     let (back, reads) = steps_back(of, async || value_in_diesel(&pool).await).await?;
     ensure!(back > 0, "{reads} reads of a task never went back");
     let before = pool.status().served_by_replicas();
@@ -118,10 +136,12 @@ async fn under_diesel_a_connection_and_a_scope_never_read_backwards() -> Result<
     Ok(())
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_transaction_read_on_the_primary_no_later_read_of_its_session_misses() -> Result<()>
-{
-    let (cluster, database, db) = uneven().await?;
+async fn what_a_transaction_read_on_the_primary_no_later_read_of_its_session_misses(
+    #[values(Topology::Apart, Topology::OneAddress)] topology: Topology,
+) -> Result<()> {
+    let (cluster, database, db) = uneven(topology).await?;
     let client = cluster.primary().app(database.name()).await?;
     let db = db.session();
     for _ in 0..20 {
@@ -140,7 +160,7 @@ async fn what_a_transaction_read_on_the_primary_no_later_read_of_its_session_mis
 #[expect(clippy::disallowed_methods, reason = "another task is the point")]
 async fn a_task_that_carries_the_session_writes_for_it_and_one_that_does_not_does_not() -> Result<()>
 {
-    let (_cluster, _database, db) = uneven().await?;
+    let (_cluster, _database, db) = uneven(Topology::Apart).await?;
     let write = |to: i64, db: SplitConnection| async move {
         let model = counter::ActiveModel {
             id: Set(2),
@@ -165,7 +185,7 @@ async fn a_task_that_carries_the_session_writes_for_it_and_one_that_does_not_doe
 
 #[tokio::test(flavor = "multi_thread")]
 async fn levels_hold_for_a_handle_a_scope_and_a_query() -> Result<()> {
-    let (_cluster, database, db) = uneven().await?;
+    let (_cluster, database, db) = uneven(Topology::Apart).await?;
     let role = |db: &SplitConnection| db.explain("SELECT 1").role;
     let strong = db.with(Consistency::Strong);
     assert_eq!(role(&strong), Role::Primary);
@@ -199,7 +219,7 @@ async fn levels_hold_for_a_handle_a_scope_and_a_query() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_begins_on_the_primary_stays_there() -> Result<(), DbErr> {
-    let of = uneven().await;
+    let of = uneven(Topology::Apart).await;
     let (_cluster, _database, db) = of.map_err(|error| DbErr::Custom(format!("{error:#}")))?;
     let db = db.session();
     let written = counter::ActiveModel {

@@ -6,8 +6,8 @@
 //!
 //! It reads `/proc`, so it needs Linux.
 
-pub mod forward;
 pub mod balancer;
+pub mod forward;
 pub mod locate;
 pub mod mariadb;
 pub mod postgres;
