@@ -173,7 +173,7 @@ impl<'a, S: Statement> Run<'a, S> {
         let hold = Hold {
             _in_flight: in_flight,
             _place: place,
-            marks: if self.marks(reason) {
+            marks: if self.request.marks(reason) {
                 [Some(SessionKey::current()), self.request.session].map(|key| key.map(mark))
             } else {
                 [None, None]
@@ -199,11 +199,9 @@ impl<'a, S: Statement> Run<'a, S> {
         let output = result.map_err(|error| self.failed(Phase::Execute, error, over))?;
         match reading {
             Some((keys, _)) if self.request.would_leave => shared.was_kept(keys),
-            Some((keys, started_at)) => {
-                shared.has_read(keys, node.id, connected.generation, started_at);
-                if matches!(reason, Reason::FloorNotMet | Reason::Shadow) {
-                    shared.next_read_wants(shared.clock.now());
-                }
+            Some((keys, began_at)) => {
+                shared.has_read(keys, node.id, connected.generation, began_at);
+                shared.next_read_wants(reason);
             }
             None => {}
         }
@@ -270,17 +268,14 @@ impl<'a, S: Statement> Run<'a, S> {
     /// What allows a read to be on the primary because no replica is up.
     async fn fallback_place(&self, reason: Reason) -> Result<Place, Full> {
         match (self.request.intent, reason) {
-            (Intent::Read, Reason::NoReplicaUp) => self.shared.fallback.place().await,
+            (Intent::Read, Reason::NoReplicaUp) => self.shared.fallback_place().await,
             _ => Ok(None),
         }
     }
 
     fn shed(&mut self, full: Full) -> S::Error {
-        let mut causes = std::mem::take(&mut self.failures);
-        if causes.is_empty() {
-            let replicas = self.shared.topology.replicas().iter();
-            causes.extend(replicas.filter_map(|node| node.last_failure()));
-        }
+        let failures = std::mem::take(&mut self.failures);
+        let causes = self.shared.causes_of_outage(failures);
         let cap = full.cap;
         self.statement.fail(SplitError::Shed { cap, causes })
     }
@@ -381,17 +376,6 @@ impl<'a, S: Statement> Run<'a, S> {
         self.remember(node, &failure);
         let failures = std::mem::take(&mut self.failures);
         self.statement.fail(SplitError::Exhausted(failures))
-    }
-
-    /// Whether the statement may have changed something. A read on the primary has not.
-    fn marks(&self, reason: Reason) -> bool {
-        match (self.request.intent, reason) {
-            (_, Reason::Refused | Reason::Misrouted) => true,
-            (Intent::Primary(Cause::Empty | Cause::TransactionBegin), _) | (Intent::Read, _) => {
-                false
-            }
-            (Intent::Primary(_), _) => true,
-        }
     }
 
     /// A raw BEGIN keeps the session on the primary until the raw end of the transaction. One that

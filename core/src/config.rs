@@ -67,8 +67,9 @@ pub enum Fallback {
     /// They fail, with [`SplitError::Shed`](crate::SplitError::Shed).
     Never,
     /// They run on the primary, on at most half as many connections as its pool holds, so that writes keep
-    /// the other half. A read that finds no place waits for one, but no longer than `checkout_deadline`;
-    /// then it fails. The default.
+    /// the other half. A read that finds no place waits for one, but no longer than `checkout_deadline`, or
+    /// than pools do (30 s) if some replica is up and only its connections are all in use; then it fails.
+    /// The default.
     #[default]
     Capped,
     /// The same with so many places.

@@ -100,7 +100,7 @@ pub enum SplitError {
     /// Every node that was allowed to serve the statement failed. Never empty; the first entry is
     /// the first cause.
     Exhausted(Vec<AttemptFailure>),
-    /// No replica is up, and as many reads as [`Fallback`](crate::Fallback) allows run on the primary. Try
+    /// No replica could take the read, and as many reads as [`Fallback`](crate::Fallback) allows run on the primary. Try
     /// again later: the primary is kept for writes meanwhile.
     Shed {
         /// How many reads may run there at once.
@@ -193,7 +193,7 @@ impl fmt::Display for SplitError {
             Self::Shed { cap, causes } => {
                 write!(
                     f,
-                    "no replica is up, and the primary takes {cap} of their reads at once"
+                    "no replica could take the read, and the primary takes {cap} such reads at once"
                 )?;
                 list(f, causes)
             }

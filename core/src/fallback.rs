@@ -17,6 +17,9 @@ use crate::config::{Fallback, Options};
 /// Where nobody says how many connections the primary's pool holds: half of the ten that pools mostly hold.
 const UNTOLD: u32 = 5;
 
+/// How long both sqlx's and bb8's pools make a statement wait for a connection, unless told otherwise.
+const AS_POOLS_DO: Duration = Duration::from_secs(30);
+
 /// The places that reads have on the primary while no replica is up.
 #[derive(Debug)]
 pub(crate) struct FallbackBudget {
@@ -69,8 +72,9 @@ impl FallbackBudget {
         }
     }
 
-    /// A place for one read, which waits for it a short while.
-    pub(crate) async fn place(&self) -> Result<Place, Full> {
+    /// A place for one read, which waits for it a short while; longer if some replica `is_up`, whose
+    /// connections are only all in use.
+    pub(crate) async fn place(&self, is_up: bool) -> Result<Place, Full> {
         match self.policy {
             Fallback::Always => return Ok(None),
             Fallback::Never => return Err(self.shed(0)),
@@ -80,7 +84,8 @@ impl FallbackBudget {
             return Ok(Some(place));
         }
         let wait = Arc::clone(&self.places).acquire_owned();
-        match tokio::time::timeout(self.wait, wait).await {
+        let limit = if is_up { AS_POOLS_DO } else { self.wait };
+        match tokio::time::timeout(limit, wait).await {
             Ok(Ok(place)) => Ok(Some(place)),
             // nobody closes it
             Ok(Err(_)) | Err(_) => Err(self.shed(self.cap.load(Ordering::Acquire))),
@@ -192,33 +197,49 @@ mod tests {
         budget.primary_holds(70);
         let mut places = Vec::new();
         for _ in 0..3 {
-            places.push(budget.place().await.expect("a place"));
+            places.push(budget.place(false).await.expect("a place"));
         }
-        assert_eq!(budget.place().await.expect_err("full"), Full { cap: 3 });
+        assert_eq!(
+            budget.place(false).await.expect_err("full"),
+            Full { cap: 3 }
+        );
         assert_eq!((budget.use_now(), budget.shed_so_far()), (Some((3, 3)), 1));
         places.pop();
-        assert!(budget.place().await.is_ok());
+        assert!(budget.place(false).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_read_waits_a_short_while_for_a_place() {
         let options = with(Fallback::CappedAt(1));
         let budget = FallbackBudget::new(&options);
-        let place = budget.place().await.expect("a place");
+        let place = budget.place(false).await.expect("a place");
         let freed = async {
             tokio::time::sleep(options.checkout_deadline / 2).await;
             drop(place);
         };
-        let (second, ()) = tokio::join!(budget.place(), freed);
+        let (second, ()) = tokio::join!(budget.place(false), freed);
         assert!(second.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_replicas_busy_waits_as_for_any_pool() {
+        let budget = FallbackBudget::new(&with(Fallback::CappedAt(1)));
+        let place = budget.place(true).await.expect("a place");
+        let freed = async {
+            tokio::time::sleep(AS_POOLS_DO / 2).await;
+            drop(place);
+        };
+        let (second, ()) = tokio::join!(budget.place(true), freed);
+        assert!(second.is_ok());
+        assert!(budget.place(true).await.is_err(), "but not for ever");
     }
 
     #[tokio::test(start_paused = true)]
     async fn never_sheds_all_and_always_none() {
         let never = FallbackBudget::new(&with(Fallback::Never));
-        assert_eq!(never.place().await.expect_err("full"), Full { cap: 0 });
+        assert_eq!(never.place(false).await.expect_err("full"), Full { cap: 0 });
         let always = FallbackBudget::new(&with(Fallback::Always));
-        let places = futures_util::future::join_all((0..1_000).map(|_| always.place())).await;
+        let places = futures_util::future::join_all((0..1_000).map(|_| always.place(false))).await;
         assert!(places.iter().all(Result::is_ok));
     }
 }

@@ -100,9 +100,11 @@ impl Shared {
 
     /// What a session read on the primary for want of a replica it must not miss next time. Nodes are asked for it
     /// now: the samples that this read itself asked for were taken before its answer.
-    pub(crate) fn next_read_wants(&self, read_at: Moment) {
-        self.demand
-            .raise(read_at, read_at, &self.topology, &self.options);
+    pub(crate) fn next_read_wants(&self, reason: Reason) {
+        if matches!(reason, Reason::FloorNotMet | Reason::Shadow) {
+            let (read_at, topology) = (self.clock.now(), &self.topology);
+            self.demand.raise(read_at, read_at, topology, &self.options);
+        }
     }
 
     /// A read of these sessions was answered by the primary, but only for shadow mode: no later one may be older,

@@ -14,7 +14,7 @@ use crate::clock::Moment;
 use crate::config::{Consistency, Options, PrimaryLoss};
 use crate::connected::Connected;
 use crate::group::View;
-use crate::intent::Intent;
+use crate::intent::{Cause, Intent};
 use crate::mode::Hint;
 use crate::node::Node;
 use crate::node_id::NodeId;
@@ -166,6 +166,17 @@ impl Request {
     pub(crate) fn remembers_reads(&self) -> bool {
         self.intent == Intent::Read && self.consistency != Consistency::Eventual
     }
+
+    /// Whether the statement may have changed something. A read on the primary has not.
+    pub(crate) fn marks(&self, reason: Reason) -> bool {
+        match (self.intent, reason) {
+            (_, Reason::Refused | Reason::Misrouted) => true,
+            (Intent::Primary(Cause::Empty | Cause::TransactionBegin), _) | (Intent::Read, _) => {
+                false
+            }
+            (Intent::Primary(_), _) => true,
+        }
+    }
 }
 
 /// The outcome: a node and why.
@@ -247,7 +258,7 @@ fn needs_primary(topology: &Topology, request: &Request) -> Option<Reason> {
 /// Which replicas may serve a read, and what keeps the others out.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    admitted: u64,
+    pub(crate) admitted: u64,
     /// Would be admitted but for the staleness bound.
     pub(crate) stale: u64,
     /// Lacks what the session asks for.

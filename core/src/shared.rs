@@ -10,7 +10,8 @@ use crate::classify::Dialect;
 use crate::clock::{Clock, Moment};
 use crate::config::Options;
 use crate::demand::{Demand, Waits};
-use crate::fallback::{FallbackBudget, RetryBudget};
+use crate::error::AttemptFailure;
+use crate::fallback::{FallbackBudget, Full, Place, RetryBudget};
 use crate::freshness::Freshness;
 use crate::intent::Intent;
 use crate::intents::Intents;
@@ -90,6 +91,22 @@ impl Shared {
         if let Some(counter) = self.counters.get(reason.index()) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// A place on the primary for a read that no replica could take.
+    pub(crate) async fn fallback_place(&self) -> Result<Place, Full> {
+        let mut replicas = self.topology.replicas().iter();
+        let is_up = replicas.any(|node| node.is_selectable());
+        self.fallback.place(is_up).await
+    }
+
+    /// Why no replica could: what failed, else what they were last found down for.
+    pub(crate) fn causes_of_outage(&self, failed: Vec<AttemptFailure>) -> Vec<AttemptFailure> {
+        if !failed.is_empty() {
+            return failed;
+        }
+        let replicas = self.topology.replicas().iter();
+        replicas.filter_map(|node| node.last_failure()).collect()
     }
 
     /// Whether a read that failed may be tried elsewhere, although its node is none the worse for it.

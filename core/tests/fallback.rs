@@ -72,7 +72,7 @@ async fn no_more_reads_than_allowed_are_on_the_primary_at_once_and_the_rest_is_t
     assert!(
         first
             .to_string()
-            .contains("takes 4 of their reads at once: checkout on replica-1")
+            .contains("takes 4 such reads at once: checkout on replica-1")
     );
     let status = world.splitter.status();
     assert_eq!(status.reads_shed, shed.len() as u64);

@@ -33,6 +33,7 @@ pub(super) struct Judged {
 
 /// What one node leads to.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))] // see `Freshness`
 pub(super) struct Members {
     /// Of a node that is no group exactly one, whoever it is.
     known: Vec<Shown>,

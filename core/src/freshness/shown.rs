@@ -33,6 +33,7 @@ impl Asked {
 
 /// Draws the generations of one node: whatever is void never comes back under the same number.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))] // see `Freshness`
 pub(super) struct Generations(u64);
 
 impl Generations {

@@ -22,7 +22,7 @@ use crate::node_id::NodeId;
 use crate::position::Lsn;
 use crate::reason::Reason;
 use crate::role::Role;
-use crate::route::{self, Request};
+use crate::route::{self, Request, Survey};
 use crate::session::{Floor, Read, Reads};
 use crate::token;
 
@@ -82,6 +82,9 @@ impl Real {
         if let Some(evidence) = self.evidence(node) {
             let _changed = published.publish(&evidence);
         }
+        let index = published.id.replica_index();
+        let members = index.and_then(|index| self.freshness.group(index));
+        let _is_news = published.group.publish(members);
         published
     }
 
@@ -155,15 +158,9 @@ impl Protocol for Real {
     }
 
     fn admits(&self, node: usize, session: usize, now: Moment) -> bool {
-        let published = self.node(node);
-        // over whichever connection
-        let connected = Connected {
-            generation: published.generation(),
-            opened_at: Moment::NEVER,
-        };
+        let candidate = Arc::new(self.node(node));
         let request = self.request(session, now);
-        published.is_selectable()
-            && route::still_serves(&published, &connected, Reason::Read, &request, now)
+        Survey::of(&[candidate], &request, now).admitted != 0
     }
 
     fn still_serves(&self, node: usize, conn: &Conn<u64>, session: usize, now: Moment) -> bool {
