@@ -6,6 +6,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "helpers of tests fail them; the sums are what a reader wants to see"
 )]
 
