@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::connected::Connected;
 use crate::intent::{Cause, Intent};
 use crate::node::Node;
 use crate::node_id::NodeId;
@@ -17,6 +18,9 @@ use crate::session::{Pin, SessionKey};
 use crate::session_state;
 use crate::shared::{Shared, WriteMark};
 use crate::splitter::Splitter;
+
+/// The generation of no connection.
+const NO_CONNECTION: u64 = u64::MAX;
 
 impl Splitter {
     /// Why `sql` must not run in a read-only transaction that is on a replica.
@@ -65,18 +69,21 @@ impl Splitter {
     }
 
     /// To be kept while a statement of a transaction on `node` runs, or the whole transaction, by a handle
-    /// whose own session is `handle`. `None` if no session is involved that reads monotonically.
+    /// whose own session is `handle`. `connected` is what its connection leads to: the node's address may
+    /// lead elsewhere by now. Without it no other connection will count as leading there. `None` if no session
+    /// is involved that reads monotonically.
     #[must_use]
     pub fn reads_in_transaction(
         &self,
         node: &Node,
+        connected: Option<Connected>,
         handle: Option<SessionKey>,
     ) -> Option<TransactionRead> {
         Some(TransactionRead {
             keys: self.shared.monotonic(handle)?,
             shared: Arc::clone(&self.shared),
             node: node.id(),
-            generation: node.generation(),
+            generation: connected.map_or(NO_CONNECTION, |connected| connected.generation),
             started_at: self.shared.clock.now(),
         })
     }
@@ -131,7 +138,7 @@ impl Splitter {
 /// use orm_split_core::{Node, Splitter, TransactionRead};
 ///
 /// async fn load<T>(splitter: &Splitter, node: &Node, send: impl Future<Output = T>) -> T {
-///     let read: Option<TransactionRead> = splitter.reads_in_transaction(node, None);
+///     let read: Option<TransactionRead> = splitter.reads_in_transaction(node, None, None);
 ///     let rows = send.await;
 ///     drop(read); // the rows are there
 ///     rows

@@ -230,3 +230,26 @@ async fn a_session_that_had_to_read_from_the_primary_returns_once_a_replica_has_
         sleep(pause).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_outlives_its_replicas_crash_lets_nobody_read_what_is_older() {
+    let mut options = without_waiting();
+    options.max_staleness = None;
+    let world = World::start(1, options).await;
+    world.pool_connections();
+    let node = &world.splitter.topology().nodes()[1];
+    let connected = world.splitter.trusted_connection(node);
+    world.replica(1).crash(50);
+    sleep(Duration::from_secs(2)).await;
+    // somebody else's read leaves a connection to the server as it is now
+    assert_eq!(
+        world.run_as(READ, concerned(Consistency::Eventual)).await,
+        Ok("replica-1".to_owned())
+    );
+    sleep(Duration::from_millis(10)).await;
+    let session = SessionKey::made();
+    let splitter = &world.splitter;
+    // a statement of a transaction that was begun before, over a connection that had seen more
+    drop(splitter.reads_in_transaction(node, Some(connected), Some(session)));
+    assert_eq!(world.run_as(READ, asks(session)).await.unwrap(), "primary");
+}

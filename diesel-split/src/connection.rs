@@ -235,9 +235,10 @@ impl<C: NodeConnection> SplitConnection<C> {
         }
         let keys = [SessionKey::current(), self.session];
         let marks = keys.map(|key| splitter.mark_if_it_commits(intent, key));
+        let connected = Some(leased.lease().connected);
         let keeps = Keeps::Marks {
             _marks: marks.into_iter().flatten().collect(),
-            _read: splitter.reads_in_transaction(&node, Some(self.session)),
+            _read: splitter.reads_in_transaction(&node, connected, Some(self.session)),
         };
         self.unless_lost(&node, kind.send(leased, keeps)).await
     }

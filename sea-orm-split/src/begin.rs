@@ -46,7 +46,7 @@ impl Begin for SplitConnection {
         split.splitter.runs_in_transaction(primary, "BEGIN");
         let root = Root::here(options, begun.watch);
         let inner = begun.transaction;
-        let place = Place::Primary;
+        let place = (Place::Primary, None);
         Ok(SplitTransaction::begun(
             inner,
             split,
@@ -104,7 +104,7 @@ impl SplitConnection {
             split,
             root,
             self.asks.session,
-            place,
+            (place, Some(begun.connected)),
         ))
     }
 
@@ -199,6 +199,7 @@ struct OnNode {
 
 struct Begun {
     transaction: DatabaseTransaction,
+    connected: Connected,
     watch: Arc<Watch>,
     node: Arc<Node>,
     hold: Hold,
@@ -225,6 +226,7 @@ impl orm_split_core::Statement for BeginReadOnly<'_> {
     async fn execute(&self, connection: OnNode, hold: Hold) -> Result<Begun, DbErr> {
         Ok(Begun {
             transaction: connection.begun.transaction,
+            connected: connection.begun.connected,
             watch: connection.begun.watch,
             node: connection.node,
             hold,

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use orm_split_core::{Hold, Mark, Node, SessionKey, TransactionRead};
+use orm_split_core::{Connected, Hold, Mark, Node, SessionKey, TransactionRead};
 use sea_orm::entity::prelude::async_trait::async_trait;
 use sea_orm::{
     DatabaseTransaction, DbErr, TransactionOptions, TransactionSession, TransactionTrait,
@@ -48,6 +48,8 @@ pub struct SplitTransaction {
     root: Option<Root>,
     /// The session of the handle that began it.
     handle: Option<SessionKey>,
+    /// What its connection to a replica leads to.
+    connected: Option<Connected>,
     /// What it reads, whenever its last stream is read. In a box: a transaction is part of many futures.
     reads: Option<Box<TransactionRead>>,
     place: Place,
@@ -88,6 +90,7 @@ impl SplitTransaction {
             split: None,
             root: None,
             handle: None,
+            connected: None,
             reads: None,
             place: Place::Primary,
         }
@@ -98,13 +101,14 @@ impl SplitTransaction {
         split: &Arc<Split>,
         root: Root,
         handle: Option<SessionKey>,
-        place: Place,
+        (place, connected): (Place, Option<Connected>),
     ) -> Self {
         let mut begun = Self {
             inner,
             split: Some(Arc::clone(split)),
             root: Some(root),
             handle,
+            connected,
             reads: None,
             place,
         };
@@ -117,7 +121,9 @@ impl SplitTransaction {
         let split = self.split.as_ref()?;
         let primary = || split.splitter.topology().primary();
         let node = self.replica().unwrap_or_else(primary);
-        split.splitter.reads_in_transaction(node, self.handle)
+        split
+            .splitter
+            .reads_in_transaction(node, self.connected, self.handle)
     }
 
     /// A savepoint, where this transaction is now.
@@ -132,6 +138,7 @@ impl SplitTransaction {
             split: self.split.clone(),
             root: None,
             handle: self.handle,
+            connected: self.connected,
             reads: None,
             place: place.unwrap_or(Place::Primary),
         })
