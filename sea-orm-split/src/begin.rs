@@ -46,7 +46,7 @@ impl Begin for SplitConnection {
         split.splitter.runs_in_transaction(primary, "BEGIN");
         let root = Root::here(options, begun.watch);
         let inner = begun.transaction;
-        let place = (Place::Primary, None);
+        let place = Place::Primary;
         Ok(SplitTransaction::begun(
             inner,
             split,
@@ -95,7 +95,10 @@ impl SplitConnection {
             Place::Primary
         } else {
             Place::Replica(Box::new(OnReplica::new(
-                begun.node, begun.hold, self, options,
+                (begun.node, begun.connected),
+                begun.hold,
+                self,
+                options,
             )))
         };
         let root = Root::here(options, begun.watch);
@@ -104,7 +107,7 @@ impl SplitConnection {
             split,
             root,
             self.asks.session,
-            (place, Some(begun.connected)),
+            place,
         ))
     }
 

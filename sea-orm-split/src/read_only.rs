@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use orm_split_core::{Cause, Hold, Node, SplitError};
+use orm_split_core::{Cause, Connected, Hold, Node, SplitError};
 use sea_orm::{DatabaseTransaction, DbErr, TransactionOptions};
 use tokio::sync::OnceCell;
 
@@ -24,6 +24,8 @@ const LOST_AFTER: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct OnReplica {
     node: Arc<Node>,
+    /// What its connection leads to.
+    connected: Connected,
     /// The transaction is in flight on the replica as long as it lasts.
     hold: Hold,
     options: TransactionOptions,
@@ -37,13 +39,14 @@ pub(crate) struct OnReplica {
 
 impl OnReplica {
     pub(crate) fn new(
-        node: Arc<Node>,
+        (node, connected): (Arc<Node>, Connected),
         hold: Hold,
         db: &SplitConnection,
         options: TransactionOptions,
     ) -> Self {
         Self {
             node,
+            connected,
             hold,
             options,
             db: db.clone(),
@@ -55,6 +58,10 @@ impl OnReplica {
 
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
+    }
+
+    pub(crate) fn connected(&self) -> Connected {
+        self.connected
     }
 
     /// The transaction on the primary, if it has moved there.

@@ -48,8 +48,6 @@ pub struct SplitTransaction {
     root: Option<Root>,
     /// The session of the handle that began it.
     handle: Option<SessionKey>,
-    /// What its connection to a replica leads to.
-    connected: Option<Connected>,
     /// What it reads, whenever its last stream is read. In a box: a transaction is part of many futures.
     reads: Option<Box<TransactionRead>>,
     place: Place,
@@ -69,7 +67,7 @@ pub(crate) enum Place {
     Primary,
     Replica(Box<OnReplica>),
     /// A savepoint of a transaction on a replica.
-    NestedOnReplica(Arc<Node>),
+    NestedOnReplica(Box<(Arc<Node>, Connected)>),
 }
 
 #[derive(Debug)]
@@ -90,7 +88,6 @@ impl SplitTransaction {
             split: None,
             root: None,
             handle: None,
-            connected: None,
             reads: None,
             place: Place::Primary,
         }
@@ -101,14 +98,13 @@ impl SplitTransaction {
         split: &Arc<Split>,
         root: Root,
         handle: Option<SessionKey>,
-        (place, connected): (Place, Option<Connected>),
+        place: Place,
     ) -> Self {
         let mut begun = Self {
             inner,
             split: Some(Arc::clone(split)),
             root: Some(root),
             handle,
-            connected,
             reads: None,
             place,
         };
@@ -123,22 +119,22 @@ impl SplitTransaction {
         let node = self.replica().unwrap_or_else(primary);
         split
             .splitter
-            .reads_in_transaction(node, self.connected, self.handle)
+            .reads_in_transaction(node, self.connected(), self.handle)
     }
 
     /// A savepoint, where this transaction is now.
     pub(crate) async fn begin_nested(&self, options: TransactionOptions) -> Result<Self, DbErr> {
         self.shows("SAVEPOINT");
-        let place = self
-            .replica()
-            .map(|node| Place::NestedOnReplica(Arc::clone(node)));
+        let place = self.replica().zip(self.connected());
+        let place = place.map(|(node, connected)| {
+            Place::NestedOnReplica(Box::new((Arc::clone(node), connected)))
+        });
         let begin = self.current().begin_with_options(options);
         Ok(Self {
             inner: self.unless_lost(begin).await?,
             split: self.split.clone(),
             root: None,
             handle: self.handle,
-            connected: self.connected,
             reads: None,
             place: place.unwrap_or(Place::Primary),
         })
@@ -208,7 +204,16 @@ impl SplitTransaction {
         match &self.place {
             Place::Primary => None,
             Place::Replica(on) => on.moved().is_none().then(|| on.node()),
-            Place::NestedOnReplica(node) => Some(node),
+            Place::NestedOnReplica(on) => Some(&on.0),
+        }
+    }
+
+    /// What its connection to that replica leads to.
+    fn connected(&self) -> Option<Connected> {
+        match &self.place {
+            Place::Primary => None,
+            Place::Replica(on) => on.moved().is_none().then(|| on.connected()),
+            Place::NestedOnReplica(on) => Some(on.1),
         }
     }
 
@@ -232,9 +237,9 @@ impl SplitTransaction {
             Place::Primary => {}
             // rare and large: it must not be part of every statement's future
             Place::Replica(on) => Box::pin(on.make_way_for(split, sql)).await?,
-            Place::NestedOnReplica(node) => {
+            Place::NestedOnReplica(on) => {
                 if let Some(cause) = split.splitter.leaves_read_only_replica(sql) {
-                    return Err(needs_primary(node, cause));
+                    return Err(needs_primary(&on.0, cause));
                 }
             }
         }
