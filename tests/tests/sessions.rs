@@ -112,10 +112,17 @@ async fn under_diesel_a_connection_and_a_scope_never_read_backwards(
     let (cluster, database, _db) = uneven(topology).await?;
     let of = (&cluster, &database);
     let pool: Pool = diesel_app::builder(&database).build().await?;
-    // one at a time they would all be of the one connection that the pool then has
-    try_join_all((0..8).map(|_| value_in_diesel(&pool))).await?;
-    let (back, reads) = steps_back(of, async || value_in_diesel(&pool).await).await?;
-    ensure!(back > 0, "{reads} reads of a task never went back");
+    let (mut back, mut all) = (0, 0);
+    for _ in 0..4 {
+        // one at a time they would all be of the one connection that the pool then has
+        try_join_all((0..8).map(|_| value_in_diesel(&pool))).await?;
+        let (of_these, reads) = steps_back(of, async || value_in_diesel(&pool).await).await?;
+        (back, all) = (back + of_these, all + reads);
+        if back > 0 {
+            break;
+        }
+    }
+    ensure!(back > 0, "{all} reads of a task never went back");
     let before = pool.status().served_by_replicas();
 
     let mut conn = pool.get().await?;
