@@ -116,7 +116,7 @@ impl<'a, S: Statement> Run<'a, S> {
         let mut forced = None;
         let mut may_wait = true;
         loop {
-            let mut decision = match forced {
+            let decision = match forced {
                 Some(reason) => Decision {
                     node: self.shared.topology.primary(),
                     reason,
@@ -128,7 +128,7 @@ impl<'a, S: Statement> Run<'a, S> {
                 if waited.await {
                     may_wait = false;
                     self.request.now = self.shared.clock.now();
-                    decision = self.shared.route(&self.request);
+                    continue;
                 }
             }
             let node = Arc::clone(decision.node);
@@ -304,24 +304,24 @@ impl<'a, S: Statement> Run<'a, S> {
         if !retryable {
             return Err(self.give_up(node, failure));
         }
-        // a node that is to blame leaves the selection, which bounds how many reads it can fail
-        let is_bounded = failure.fault.blames_node() || failure.fault.needs_primary();
-        if !is_bounded && !self.shared.may_retry() {
-            return Err(self.give_up(node, failure));
-        }
-        self.remember(node, &failure);
-        match failure.fault {
-            Fault::ReadOnly => {
-                self.remember_misroute(node);
-                return Ok(Some(Reason::Refused));
+        let needs_primary = match failure.fault {
+            Fault::ReadOnly => Some(Reason::Refused),
+            Fault::SchemaLag => Some(Reason::SchemaLag),
+            // a node that is to blame leaves the selection, which bounds how many reads it can fail
+            Fault::Unreachable | Fault::ShuttingDown | Fault::Timeout => None,
+            Fault::Query | Fault::Conflict | Fault::Saturated => {
+                if !self.shared.may_retry() {
+                    return Err(self.give_up(node, failure));
+                }
+                None
             }
-            Fault::SchemaLag => return Ok(Some(Reason::SchemaLag)),
-            Fault::Query
-            | Fault::Conflict
-            | Fault::Saturated
-            | Fault::Unreachable
-            | Fault::ShuttingDown
-            | Fault::Timeout => {}
+        };
+        self.remember(node, &failure);
+        if failure.fault == Fault::ReadOnly {
+            self.remember_misroute(node);
+        }
+        if needs_primary.is_some() {
+            return Ok(needs_primary);
         }
         self.replicas_failed += 1;
         self.request.tried |= route::bit_of(node.id);

@@ -67,19 +67,6 @@ impl Fault {
         }
     }
 
-    /// Whether the node cannot answer but the primary can.
-    pub(crate) const fn needs_primary(self) -> bool {
-        match self {
-            Self::ReadOnly | Self::SchemaLag => true,
-            Self::Query
-            | Self::Conflict
-            | Self::Saturated
-            | Self::Unreachable
-            | Self::ShuttingDown
-            | Self::Timeout => false,
-        }
-    }
-
     /// Whether an autocommit read of which no row was delivered may run on another node.
     #[must_use]
     pub const fn is_retryable_read(self) -> bool {

@@ -7,8 +7,8 @@ mod fake;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use fake::{Answer, World};
-use orm_split_core::{Asks, Consistency, Hint, Mode, Options, ReadConcern, Session, SessionKey};
+use fake::{Answer, World, asks, concerned};
+use orm_split_core::{Asks, Consistency, Hint, Mode, Options, Session, SessionKey};
 use rstest::rstest;
 use tokio::time::sleep;
 
@@ -28,18 +28,6 @@ async fn world(mode: Mode) -> World {
 
 async fn reads(world: &World, asks: impl Into<Asks>) -> String {
     world.run_as(READ, asks.into()).await.unwrap()
-}
-
-fn of(session: SessionKey) -> Asks {
-    let mut asks = Asks::from(Hint::None);
-    asks.session = Some(session);
-    asks
-}
-
-fn concerned(concern: impl Into<ReadConcern>) -> Asks {
-    let mut asks = Asks::from(Hint::None);
-    asks.concern = concern.into();
-    asks
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +111,7 @@ async fn a_session_draws_once_and_its_reads_do_not_go_back_and_forth() {
     world.splitter.set_read_share(30).unwrap();
     let mut within = 0;
     for _ in 0..400 {
-        let session = of(SessionKey::made());
+        let session = asks(SessionKey::made());
         let mut roles = HashSet::new();
         for _ in 0..4 {
             roles.insert(reads(&world, session).await == "primary");
@@ -146,10 +134,10 @@ async fn the_handles_of_one_scope_draw_together_and_so_do_the_tasks_of_one_handl
     world.splitter.set_read_share(50).unwrap();
     let reason = |asks: Asks| world.splitter.explain(READ, asks).reason;
     for _ in 0..50 {
-        let in_scope = async { (0..10).map(|_| reason(of(SessionKey::made()))).collect() };
+        let in_scope = async { (0..10).map(|_| reason(asks(SessionKey::made()))).collect() };
         let alike: HashSet<_> = Session::new().scope(in_scope).await;
         assert_eq!(alike.len(), 1);
-        let handle = of(SessionKey::made());
+        let handle = asks(SessionKey::made());
         let here = reason(handle);
         let there = std::thread::scope(|scope| scope.spawn(|| reason(handle)).join());
         assert_eq!(there.unwrap(), here);
@@ -199,7 +187,7 @@ async fn in_shadow_mode_the_share_does_not_count_and_explain_says_what_would_hap
 /// One user's day: reads in a session, and now and then a write that the replicas get after 30 ms.
 async fn day(world: &World) {
     for round in 1..=20_u64 {
-        let session = of(SessionKey::made());
+        let session = asks(SessionKey::made());
         let position = 100 + round * 10;
         world.primary().set(|primary| primary.position = position);
         let write = world.run_as("UPDATE t SET a = 1", session);
@@ -242,7 +230,7 @@ async fn hazards_are_reads_after_a_write_of_their_session_that_a_replica_might_h
         let shadow = world.splitter.status().shadow;
         (shadow.reads_after_write, shadow.hazards)
     };
-    let session = of(SessionKey::made());
+    let session = asks(SessionKey::made());
     world.primary().set(|primary| primary.position = 200);
     let write = async || world.run_as("UPDATE t SET a = 1", session).await.unwrap();
     write().await;
@@ -285,7 +273,7 @@ async fn hazards_are_reads_after_a_write_of_their_session_that_a_replica_might_h
 #[tokio::test(start_paused = true)]
 async fn back_from_shadow_mode_a_session_reads_nothing_older_than_it_read_in_it() {
     let world = world(Mode::Shadow).await;
-    let session = of(SessionKey::made());
+    let session = asks(SessionKey::made());
     world.primary().set(|primary| primary.position = 200);
     let (node, newest) = world.see(READ, session).await.unwrap();
     assert_eq!((node.as_str(), newest), ("primary", 200));
@@ -295,7 +283,7 @@ async fn back_from_shadow_mode_a_session_reads_nothing_older_than_it_read_in_it(
         assert_eq!(seen, 200);
         sleep(Duration::from_millis(100)).await;
     }
-    let (_, seen) = world.see(READ, of(SessionKey::made())).await.unwrap();
+    let (_, seen) = world.see(READ, asks(SessionKey::made())).await.unwrap();
     assert_eq!(seen, 100, "the replicas do lag");
 }
 
@@ -350,7 +338,7 @@ async fn nobody_waits_in_shadow_mode_but_it_says_who_would() {
     let mut options = Options::default();
     options.mode = Mode::Shadow;
     let world = World::start(1, options).await;
-    let session = of(SessionKey::made());
+    let session = asks(SessionKey::made());
     world.run_as("UPDATE t SET a = 1", session).await.unwrap();
     let before = tokio::time::Instant::now();
     reads(&world, session).await;

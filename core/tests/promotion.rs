@@ -8,9 +8,9 @@ mod fake;
 
 use std::time::Duration;
 
-use fake::World;
+use fake::{World, asks};
 use orm_split_core::{
-    Asks, Hint, Options, Refusal, Server, Session, SessionKey, TokenError, TokenKeys, TokenRefusal,
+    Options, Refusal, Server, Session, SessionKey, TokenError, TokenKeys, TokenRefusal,
 };
 use tokio::time::{Instant, sleep};
 
@@ -19,12 +19,6 @@ const WRITE: &str = "UPDATE t SET a = 1";
 
 /// Every connection is asked anew within this.
 const NOTICED: Duration = Duration::from_secs(7);
-
-fn asks(session: SessionKey) -> Asks {
-    let mut asks = Asks::from(Hint::None);
-    asks.session = Some(session);
-    asks
-}
 
 async fn world(replicas: usize) -> World {
     let mut options = Options::default();

@@ -4,8 +4,8 @@ mod fake;
 
 use std::time::Duration;
 
-use fake::{World, asks};
-use orm_split_core::{Asks, Consistency, Hint, Options, ReadConcern, Session, SessionKey};
+use fake::{World, asks, concerned};
+use orm_split_core::{Consistency, Options, ReadConcern, Session, SessionKey};
 use tokio::time::sleep;
 
 const READ: &str = "SELECT 1";
@@ -25,12 +25,6 @@ fn without_waiting() -> Options {
     let mut options = Options::default();
     options.read_wait = Duration::ZERO;
     options
-}
-
-fn concerned(concern: impl Into<ReadConcern>) -> Asks {
-    let mut asks = Asks::from(Hint::None);
-    asks.concern = concern.into();
-    asks
 }
 
 #[tokio::test(start_paused = true)]

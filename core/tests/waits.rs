@@ -9,9 +9,9 @@ mod fake;
 
 use std::time::Duration;
 
-use fake::World;
+use fake::{World, concerned};
 use futures_util::future::join_all;
-use orm_split_core::{Asks, Consistency, Hint, Options, ReadConcern, Session};
+use orm_split_core::{Consistency, Options, ReadConcern, Session};
 use tokio::time::{Instant, sleep, timeout};
 
 const MS: Duration = Duration::from_millis(1);
@@ -99,8 +99,7 @@ async fn a_bound_of_one_read_is_waited_for_as_well() {
     let world = World::start(1, waiting(50 * MS)).await;
     world.pool_connections();
     sleep(500 * MS).await;
-    let mut asks = Asks::from(Hint::None);
-    asks.concern = ReadConcern::new().max_staleness(100 * MS);
+    let asks = concerned(ReadConcern::new().max_staleness(100 * MS));
     assert_eq!(world.run_as("SELECT 1", asks).await.unwrap(), "replica-1");
     assert_eq!(world.splitter.status().reads_that_waited, 1);
 }
@@ -111,9 +110,10 @@ async fn neither_a_write_nor_an_eventual_or_strong_read_waits() {
     let started = Instant::now();
     world.write().await.unwrap();
     for consistency in [Consistency::Eventual, Consistency::Strong] {
-        let mut asks = Asks::from(Hint::None);
-        asks.concern = consistency.into();
-        world.run_as("SELECT 1", asks).await.unwrap();
+        world
+            .run_as("SELECT 1", concerned(consistency))
+            .await
+            .unwrap();
     }
     assert_eq!(started.elapsed(), Duration::ZERO);
 }

@@ -56,12 +56,9 @@ impl OnReplica {
         }
     }
 
-    pub(crate) fn node(&self) -> &Arc<Node> {
-        &self.node
-    }
-
-    pub(crate) fn connected(&self) -> Connected {
-        self.connected
+    /// The replica, and what its connection leads to.
+    pub(crate) fn leads_to(&self) -> (&Arc<Node>, Connected) {
+        (&self.node, self.connected)
     }
 
     /// The transaction on the primary, if it has moved there.

@@ -115,18 +115,19 @@ impl SplitTransaction {
     /// What it reads from now on, until that is dropped.
     fn reads(&self) -> Option<TransactionRead> {
         let split = self.split.as_ref()?;
-        let primary = || split.splitter.topology().primary();
-        let node = self.replica().unwrap_or_else(primary);
+        let (node, connected) = match self.on_replica() {
+            Some((node, connected)) => (node, Some(connected)),
+            None => (split.splitter.topology().primary(), None),
+        };
         split
             .splitter
-            .reads_in_transaction(node, self.connected(), self.handle)
+            .reads_in_transaction(node, connected, self.handle)
     }
 
     /// A savepoint, where this transaction is now.
     pub(crate) async fn begin_nested(&self, options: TransactionOptions) -> Result<Self, DbErr> {
         self.shows("SAVEPOINT");
-        let place = self.replica().zip(self.connected());
-        let place = place.map(|(node, connected)| {
+        let place = self.on_replica().map(|(node, connected)| {
             Place::NestedOnReplica(Box::new((Arc::clone(node), connected)))
         });
         let begin = self.current().begin_with_options(options);
@@ -199,22 +200,17 @@ impl SplitTransaction {
         }
     }
 
-    /// The replica that it is on now.
-    fn replica(&self) -> Option<&Arc<Node>> {
+    /// The replica that it is on now, and what its connection leads to.
+    fn on_replica(&self) -> Option<(&Arc<Node>, Connected)> {
         match &self.place {
             Place::Primary => None,
-            Place::Replica(on) => on.moved().is_none().then(|| on.node()),
-            Place::NestedOnReplica(on) => Some(&on.0),
+            Place::Replica(on) => on.moved().is_none().then(|| on.leads_to()),
+            Place::NestedOnReplica(on) => Some((&on.0, on.1)),
         }
     }
 
-    /// What its connection to that replica leads to.
-    fn connected(&self) -> Option<Connected> {
-        match &self.place {
-            Place::Primary => None,
-            Place::Replica(on) => on.moved().is_none().then(|| on.connected()),
-            Place::NestedOnReplica(on) => Some(on.1),
-        }
+    fn replica(&self) -> Option<&Arc<Node>> {
+        self.on_replica().map(|(node, _)| node)
     }
 
     /// Shows a statement before it is sent.

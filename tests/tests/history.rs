@@ -10,7 +10,7 @@ use orm_split::sea_orm::{Consistency, SplitConnection};
 use orm_split_tests::application::{Application, Settings};
 use orm_split_tests::diesel_app::Pool;
 use orm_split_tests::history::{History, Seen};
-use orm_split_tests::kit::forward::Forward;
+use orm_split_tests::kit::balancer::Balancer;
 use orm_split_tests::kit::postgres::{Cluster, Node, Stop};
 use orm_split_tests::outages::wait_for_replicas;
 use tokio::time::sleep;
@@ -37,7 +37,7 @@ fn show(what: &str, seen: &Seen) -> String {
 
 /// The first replica takes the primary's place, with everything that was acknowledged, and the primary's
 /// address leads to it from then on. The others follow it.
-async fn promote(cluster: &Cluster, address: &Forward, histories: [&History; 2]) -> Result<()> {
+async fn promote(cluster: &Cluster, address: &Balancer, histories: [&History; 2]) -> Result<()> {
     let [next, others @ ..] = cluster.replicas() else {
         unreachable!("four replicas")
     };
@@ -55,7 +55,7 @@ async fn promote(cluster: &Cluster, address: &Forward, histories: [&History; 2])
 }
 
 /// Everything that the servers go through.
-async fn trouble(cluster: &Cluster, address: &Forward, histories: [&History; 2]) -> Result<()> {
+async fn trouble(cluster: &Cluster, address: &Balancer, histories: [&History; 2]) -> Result<()> {
     let [_, second, third, _] = cluster.replicas() else {
         unreachable!("four replicas")
     };
@@ -85,7 +85,7 @@ async fn delay(replicas: &[Node]) -> Result<()> {
 async fn no_session_reads_backwards<A: Application>() -> Result<String> {
     let cluster = Cluster::builder().replicas(DELAYS_MS.len()).start().await?;
     let database = cluster.create_database().await?;
-    let address = Forward::to(cluster.primary().port()).await?;
+    let address = Balancer::start(&[cluster.primary().port()]).await?;
     let mut settings = Settings::of(&database);
     settings.primary = address.url(database.primary_url())?;
     settings.primary_wait = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use orm_split::sea_orm::{
 use orm_split_tests::app;
 use orm_split_tests::application::{Application, Settings};
 use orm_split_tests::diesel_app::Pool;
-use orm_split_tests::kit::forward::Forward;
+use orm_split_tests::kit::balancer::Balancer;
 use orm_split_tests::kit::postgres::{Cluster, Database, Node, Stop};
 use orm_split_tests::outages::{cluster, wait_for_replicas};
 use tokio::time::{Instant, sleep, timeout};
@@ -29,13 +29,13 @@ const WITHIN: Duration = Duration::from_secs(15);
 struct Failover {
     cluster: Cluster,
     database: Database,
-    address: Forward,
+    address: Balancer,
 }
 
 impl Failover {
     async fn start() -> Result<Self> {
         let (cluster, database) = cluster().await?;
-        let address = Forward::to(cluster.primary().port()).await?;
+        let address = Balancer::start(&[cluster.primary().port()]).await?;
         Ok(Self {
             cluster,
             database,

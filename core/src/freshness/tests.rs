@@ -4,11 +4,11 @@ use super::*;
 
 const SYSTEM: u64 = 42;
 
-fn primary(started: i64, timeline: u32, position: u64) -> Identity {
+pub(super) fn primary(started: i64, timeline: u32, position: u64) -> Identity {
     identity(SYSTEM, started, timeline, false, position)
 }
 
-fn standby(started: i64, position: u64) -> Identity {
+pub(super) fn standby(started: i64, position: u64) -> Identity {
     identity(SYSTEM, started, 1, true, position)
 }
 
@@ -17,14 +17,14 @@ fn identity(system: u64, started: i64, timeline: u32, recovery: bool, position: 
     Identity::new(server, recovery, Reading::Position(Lsn(position)))
 }
 
-fn at(position: u64) -> Reading {
+pub(super) fn at(position: u64) -> Reading {
     Reading::Position(Lsn(position))
 }
 
 /// A protocol with one replica; every call moves its clock on by one.
-struct World {
-    state: Freshness,
-    now: u64,
+pub(super) struct World {
+    pub(super) state: Freshness,
+    pub(super) now: u64,
 }
 
 impl World {
@@ -39,7 +39,7 @@ impl World {
         world
     }
 
-    fn tick(&mut self) -> Moment {
+    pub(super) fn tick(&mut self) -> Moment {
         self.now += 1;
         Moment(self.now)
     }
@@ -50,7 +50,7 @@ impl World {
         self.state.primary_opened(asked_at, identity, now)
     }
 
-    fn sample(&mut self, position: u64) -> Moment {
+    pub(super) fn sample(&mut self, position: u64) -> Moment {
         let asked_at = self.tick();
         let now = self.tick();
         let generation = self.state.primary_evidence().generation;
@@ -58,12 +58,12 @@ impl World {
         asked_at
     }
 
-    fn ask(&mut self) -> Asked {
+    pub(super) fn ask(&mut self) -> Asked {
         let now = self.tick();
         self.state.ask(0, None, now).unwrap()
     }
 
-    fn open(&mut self, identity: &Identity) -> Verdict {
+    pub(super) fn open(&mut self, identity: &Identity) -> Verdict {
         let asked = self.ask();
         let now = self.tick();
         self.state.replica_opened(0, asked, identity, now)

@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering;
 
 use orm_split_core::{
     Asks, Connected, Dialect, Fault, Hint, Hold, Identified, LeastInFlight, Node, Options, Prober,
-    SessionKey, SplitError, Splitter, Statement,
+    ReadConcern, SessionKey, SplitError, Splitter, Statement,
 };
 
 pub use servers::{AT_ONCE, Answer, Fake, FakeNode, FakeServer, lsn};
@@ -33,6 +33,13 @@ use servers::{Pooled, identity_of, wait};
 pub fn asks(session: SessionKey) -> Asks {
     let mut asks = Asks::from(Hint::None);
     asks.session = Some(session);
+    asks
+}
+
+/// What is asked where freshness, or the node, is a wish of the caller's.
+pub fn concerned(concern: impl Into<ReadConcern>) -> Asks {
+    let mut asks = Asks::from(Hint::None);
+    asks.concern = concern.into();
     asks
 }
 

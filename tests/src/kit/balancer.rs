@@ -102,6 +102,12 @@ impl Balancer {
             .retain(|other| *other != port);
     }
 
+    /// From now on all new connections are led there and nowhere else: what a virtual IP address or a DNS name
+    /// does after a promotion. What is open stays where it is.
+    pub fn point_to(&self, port: u16) {
+        self.shared.backends.lock().ports = vec![port];
+    }
+
     /// Cuts the open connections that lead there.
     pub fn cut(&self, port: u16) {
         let open = std::mem::take(&mut self.shared.backends.lock().open);

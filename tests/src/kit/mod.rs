@@ -7,7 +7,6 @@
 //! It reads `/proc`, so it needs Linux.
 
 pub mod balancer;
-pub mod forward;
 pub mod locate;
 pub mod mariadb;
 pub mod postgres;
