@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use crate::backend::{Hold, Statement};
+use crate::clock::Moment;
 use crate::connected::Connected;
 use crate::error::{AttemptFailure, Phase, SplitError};
 use crate::fallback::{Full, Place};
@@ -22,6 +23,7 @@ use crate::role::Role;
 use crate::route::{self, Asks, Decision, Request};
 use crate::session::SessionKey;
 use crate::shared::Shared;
+use crate::timing::{Measures, Timing};
 
 /// Replicas that may fail one statement before it goes to the primary.
 const REPLICA_ATTEMPTS: usize = 2;
@@ -39,11 +41,12 @@ enum Ended<E> {
 }
 
 impl<E> Ended<E> {
-    fn gave_up(phase: Phase, fault: Fault, generation: Option<u64>) -> Self {
+    fn gave_up(phase: Phase, fault: Fault, since: Moment, generation: Option<u64>) -> Self {
         let error = None;
         Self::Failed(Failure {
             phase,
             fault,
+            since,
             error,
             generation,
         })
@@ -53,6 +56,8 @@ impl<E> Ended<E> {
 struct Failure<E> {
     phase: Phase,
     fault: Fault,
+    /// When the connection was opened; before there is one, when its checkout began.
+    since: Moment,
     /// The host's error, unless we gave up waiting.
     error: Option<E>,
     /// Of the connection, if there was one.
@@ -67,6 +72,7 @@ struct Run<'a, S> {
     request: Request,
     failures: Vec<AttemptFailure>,
     replicas_failed: usize,
+    measures: Measures,
 }
 
 /// Runs a statement to its end.
@@ -95,9 +101,9 @@ pub(crate) async fn begin_read_only<S: Statement>(
     asks.declared = Some(Intent::Read);
     let mut request = shared.request(BEGIN_READ_ONLY, asks);
     shared.shadow(&mut request, BEGIN_READ_ONLY);
-    Run::of(shared, statement, BEGIN_READ_ONLY, request)
-        .finish()
-        .await
+    let mut run = Run::of(shared, statement, BEGIN_READ_ONLY, request);
+    run.measures = Measures::Nothing;
+    run.finish().await
 }
 
 impl<'a, S: Statement> Run<'a, S> {
@@ -109,6 +115,7 @@ impl<'a, S: Statement> Run<'a, S> {
             request,
             failures: Vec::new(),
             replicas_failed: 0,
+            measures: Measures::Statement,
         }
     }
 
@@ -182,21 +189,7 @@ impl<'a, S: Statement> Run<'a, S> {
         let reading = self
             .sessions_that_read()
             .map(|keys| (keys, shared.clock.now()));
-        let mut execution = pin!(self.statement.execute(connection, hold));
-        let result = if is_replica {
-            tokio::select! {
-                biased;
-                result = execution.as_mut() => result,
-                () = node.went_silent(connected.generation) => {
-                    let generation = Some(connected.generation);
-                    return Err(Ended::gave_up(Phase::Execute, Fault::Timeout, generation));
-                }
-            }
-        } else {
-            execution.as_mut().await
-        };
-        let over = Some(connected.generation);
-        let output = result.map_err(|error| self.failed(Phase::Execute, error, over))?;
+        let output = self.execute(node, (connection, connected), hold).await?;
         match reading {
             Some((keys, _)) if self.request.would_leave => shared.was_kept(keys),
             Some((keys, began_at)) => {
@@ -206,6 +199,40 @@ impl<'a, S: Statement> Run<'a, S> {
             None => {}
         }
         Ok(output)
+    }
+
+    /// Sends the statement; a replica that goes down meanwhile is not waited for.
+    async fn execute(
+        &self,
+        node: &Node,
+        (connection, connected): (S::Connection, Connected),
+        hold: Hold,
+    ) -> Result<S::Output, Ended<S::Error>> {
+        let timing = Timing::start(self.shared, node, self.measures);
+        let mut execution = pin!(self.statement.execute(connection, hold));
+        let result = match node.role {
+            Role::Primary => execution.as_mut().await,
+            Role::Replica => tokio::select! {
+                biased;
+                result = execution.as_mut() => result,
+                () = node.went_silent(connected.generation) => {
+                    timing.failed(Fault::Unreachable);
+                    let (since, generation) = (connected.opened_at, Some(connected.generation));
+                    return Err(Ended::gave_up(Phase::Execute, Fault::Timeout, since, generation));
+                }
+            },
+        };
+        match result {
+            Ok(output) => {
+                timing.succeeded();
+                Ok(output)
+            }
+            Err(error) => {
+                timing.failed(self.statement.fault(&error));
+                let opened = (connected.opened_at, Some(connected.generation));
+                Err(self.failed(Phase::Execute, opened, error))
+            }
+        }
     }
 
     fn sessions_that_read(&self) -> Option<[Option<SessionKey>; 2]> {
@@ -249,7 +276,7 @@ impl<'a, S: Statement> Run<'a, S> {
     /// is down. The primary's pool keeps its own time limit, as before the library was there.
     async fn checkout(&self, node: &Node) -> Result<(S::Connection, Connected), Ended<S::Error>> {
         let mut checkout = pin!(self.statement.checkout(node));
-        let gave_up = |fault| Ended::gave_up(Phase::Checkout, fault, None);
+        let gave_up = |fault| Ended::gave_up(Phase::Checkout, fault, self.request.now, None);
         let result = match node.role {
             Role::Primary => checkout.as_mut().await,
             Role::Replica => tokio::select! {
@@ -262,7 +289,7 @@ impl<'a, S: Statement> Run<'a, S> {
                 }
             },
         };
-        result.map_err(|error| self.failed(Phase::Checkout, error, None))
+        result.map_err(|error| self.failed(Phase::Checkout, (self.request.now, None), error))
     }
 
     /// What allows a read to be on the primary because no replica is up.
@@ -280,11 +307,20 @@ impl<'a, S: Statement> Run<'a, S> {
         self.statement.fail(SplitError::Shed { cap, causes })
     }
 
-    fn failed(&self, phase: Phase, error: S::Error, generation: Option<u64>) -> Ended<S::Error> {
+    fn failed(
+        &self,
+        phase: Phase,
+        (since, generation): (Moment, Option<u64>),
+        error: S::Error,
+    ) -> Ended<S::Error> {
+        let (fault, error) = (self.statement.fault(&error), Some(error));
+        let timed_out = fault == Fault::Timeout;
+        let since = if timed_out { self.request.now } else { since };
         Ended::Failed(Failure {
             phase,
-            fault: self.statement.fault(&error),
-            error: Some(error),
+            fault,
+            since,
+            error,
             generation,
         })
     }
@@ -346,7 +382,7 @@ impl<'a, S: Statement> Run<'a, S> {
             .as_ref()
             .map(|error| self.statement.describe(error));
         self.shared
-            .blame(node, failure.generation, failure.fault, message);
+            .blame(node, (failure.since, failure.generation), failure.fault, message);
     }
 
     fn remember(&mut self, node: &Node, failure: &Failure<S::Error>) {

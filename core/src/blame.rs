@@ -2,17 +2,18 @@
 //!
 //! Decides that a group is not taken for down as long as another of its members answers.
 
+use crate::clock::Moment;
 use crate::fault::Fault;
-use crate::health::HealthEvent;
 use crate::node::Node;
 use crate::shared::Shared;
 
 impl Shared {
-    /// A statement or a connection failed. `generation` is that of the connection, if there was one.
+    /// A statement failed over a connection that was opened at `since`, in `generation`; before there was one,
+    /// its checkout began then.
     pub(crate) fn blame(
         &self,
         node: &Node,
-        generation: Option<u64>,
+        (since, generation): (Moment, Option<u64>),
         fault: Fault,
         message: Option<String>,
     ) {
@@ -23,11 +24,26 @@ impl Shared {
         if let (true, Some(generation)) = (is_gone, generation) {
             self.forget_member(node, generation);
         }
-        // a balancer may lead to a member that is gone until it has noticed; the others go on
-        if node.group.len() == 0 {
-            node.observe(HealthEvent::StatementFailed(fault), message);
+        if !self.goes_on(node) {
+            self.statement_failed(node, fault, since, message);
         }
-        node.probe_wanted.notify_one();
+    }
+
+    /// A connection to the node could not be opened.
+    pub(crate) fn blame_opening(&self, node: &Node, fault: Fault, message: String) {
+        if fault.blames_node() && !self.goes_on(node) {
+            self.opening_failed(node, fault, message);
+        }
+    }
+
+    /// A balancer may lead to a member that is gone until it has noticed; the others go on. It is looked at
+    /// who is still there.
+    fn goes_on(&self, node: &Node) -> bool {
+        let goes_on = node.group.len() > 0;
+        if goes_on {
+            node.probe_wanted.notify_one();
+        }
+        goes_on
     }
 
     /// A member does not answer: connections that lead to it are closed at their next checkout.

@@ -18,7 +18,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::backend::{ProbeConnection, ProbeError};
 use crate::fault::Fault;
 use crate::freshness::{MOST_MEMBERS, Verdict};
-use crate::health::HealthEvent;
 use crate::monitor::Task;
 use crate::opening::Opening;
 
@@ -103,8 +102,7 @@ async fn search(task: &Task, watched: &Mutex<Vec<u64>>) -> Option<Found> {
         Err(error) => {
             // others answer as long as they are watched
             if watched.lock().is_empty() {
-                let event = HealthEvent::ProbeFailed(error.fault);
-                task.node.observe(event, Some(error.message));
+                task.shared.probe_failed(&task.node, error);
             }
             return None;
         }
@@ -124,7 +122,7 @@ async fn open(task: &Task) -> Result<(Box<dyn ProbeConnection>, Verdict), ProbeE
     let opening = Opening::of(&task.shared, &task.node);
     let identity = task.answer(connection.identify()).await?;
     let verdict = opening.answered(&identity);
-    task.node.observe(HealthEvent::ProbeSucceeded, None);
+    task.shared.probe_succeeded(&task.node);
     Ok((connection, verdict))
 }
 
@@ -212,7 +210,7 @@ impl Companion<'_> {
         let generation = self.generation;
         let asked = shared.freshness(|f| f.ask(index, Some(generation), sent_at));
         let reading = self.patiently(connection.read_position()).await?;
-        node.observe(HealthEvent::ProbeSucceeded, None);
+        shared.probe_succeeded(node);
         let now = shared.clock.now();
         let verdict = asked.map(|asked| {
             shared.learn(|freshness| freshness.replica_showed(index, asked, reading, now))
@@ -280,7 +278,7 @@ impl Companion<'_> {
             node.group.fell_silent(self.generation);
         }
         if node.group.len() == 0 {
-            node.observe(HealthEvent::ProbeFailed(error.fault), Some(error.message));
+            shared.probe_failed(node, error);
         }
         node.probe_wanted.notify_one();
     }

@@ -3,9 +3,11 @@
 //! Decides nothing at run time. Bad values are refused as [`ConfigError`]s that name the field, the
 //! value and the accepted range; nothing here panics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mode::{self, Mode};
+use crate::placement::check_zone;
 use crate::token::TokenKeys;
 
 /// How fresh a read has to be, from the weakest to the strictest.
@@ -172,6 +174,9 @@ pub struct Options {
     /// The keys of tokens, with which a session's floor travels between processes. Default none: tokens are
     /// neither made nor accepted.
     pub token_keys: Option<TokenKeys>,
+    /// Where this process runs, in the names that the replicas' zones have: reads stay in the zone while a
+    /// replica there takes them. Default none: zones do not count.
+    pub zone: Option<Arc<str>>,
     /// Whether a hook gives every connection the same settings before each use, so that a view or a
     /// row security policy that asks `current_setting` may be read on replicas. Default `false`; an
     /// adapter sets it when it is given such a hook.
@@ -199,6 +204,7 @@ impl Default for Options {
             catalogue_refresh: Duration::from_secs(60),
             comment_hints: false,
             token_keys: None,
+            zone: None,
             sessions_are_prepared: false,
         }
     }
@@ -285,6 +291,9 @@ impl Options {
             return Err(ConfigError::new("fallback", "CappedAt(0)", accepted));
         }
         mode::check_share(self.read_share)?;
+        if let Some(zone) = &self.zone {
+            check_zone("zone", zone)?;
+        }
         match self.max_staleness {
             Some(bound) if bound < self.sample_slow * 2 => Err(ConfigError::new(
                 "max_staleness",
@@ -319,6 +328,7 @@ mod tests {
     #[case::raw_pin(|o: &mut Options| o.raw_pin = Duration::ZERO)]
     #[case::hazard_window(|o: &mut Options| o.hazard_window = Duration::ZERO)]
     #[case::read_share(|o: &mut Options| o.read_share = 101)]
+    #[case::zone(|o: &mut Options| o.zone = Some("".into()))]
     #[case::max_staleness(|o: &mut Options| o.max_staleness = Some(Duration::from_millis(1)))]
     fn a_value_out_of_range_is_refused_by_name(#[case] spoil: fn(&mut Options)) {
         let name = std::thread::current().name().unwrap_or("").to_owned();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::sync::watch;
@@ -18,12 +19,15 @@ use crate::companions;
 use crate::demand;
 use crate::fault::Fault;
 use crate::freshness::Verdict;
-use crate::health::HealthEvent;
+use crate::health::NextProbe;
 use crate::node::Node;
 use crate::opening::Opening;
 use crate::position::Lsn;
 use crate::role::Role;
 use crate::shared::Shared;
+
+/// Two probes of health are never closer than this, but for one that is sent at once after a refusal.
+const PROBE_GAP: Duration = Duration::from_millis(250);
 
 /// A catalogue takes longer to read than a position; so many probe deadlines it may take.
 const CATALOGUE_DEADLINES: u32 = 10;
@@ -48,6 +52,7 @@ impl Monitor {
                 prober,
                 catalogue_due: Mutex::new(Instant::now()),
                 led_to: Mutex::default(),
+                asked_at: Mutex::new(Instant::now()),
             };
             let mut stopped = stop.subscribe();
             tokio::spawn(async move {
@@ -83,6 +88,8 @@ pub(crate) struct Task {
     /// When the catalogue has to be read again. It outlives a connection.
     catalogue_due: Mutex<Instant>,
     led_to: Mutex<LedTo>,
+    /// When the node was last asked something.
+    asked_at: Mutex<Instant>,
 }
 
 /// Where the node's address led before, and how often that is looked at again soon.
@@ -108,8 +115,7 @@ impl Task {
                 companions::watch(&self).await;
             }
             if let Err(error) = self.watch_one_connection().await {
-                let event = HealthEvent::ProbeFailed(error.fault);
-                self.node.observe(event, Some(error.message));
+                self.shared.probe_failed(&self.node, error);
                 self.pause(self.shared.options.sample_slow).await;
             }
         }
@@ -118,6 +124,7 @@ impl Task {
     /// Opens a connection, identifies the server, and asks over it until it is due for replacement,
     /// breaks, or turns out to belong to an older generation.
     async fn watch_one_connection(&self) -> Result<(), ProbeError> {
+        *self.asked_at.lock() = Instant::now();
         let mut connection = self.bounded(self.prober.open()).await?;
         let outcome = self.watch_over(connection.as_mut()).await;
         drop(timeout(self.shared.options.probe_deadline, connection.close()).await);
@@ -203,7 +210,7 @@ impl Task {
         let identity = self.answer(connection.identify()).await?;
         let verdict = opening.answered(&identity);
         // only now: whoever waits for the first probe wants to see what came of it
-        self.node.observe(HealthEvent::ProbeSucceeded, None);
+        self.shared.probe_succeeded(&self.node);
         match verdict {
             Verdict::Accepted { generation } => Ok(Some(generation)),
             Verdict::Ambiguous => Ok(None),
@@ -225,7 +232,7 @@ impl Task {
         let index = self.node.id.replica_index();
         let asked = index.and_then(|i| shared.freshness(|f| f.ask(i, Some(generation), sent_at)));
         let reading = self.answer(connection.read_position()).await?;
-        self.node.observe(HealthEvent::ProbeSucceeded, None);
+        self.shared.probe_succeeded(&self.node);
         let now = shared.clock.now();
         let (Some(index), Some(asked)) = (index, asked) else {
             shared.learn(|f| f.sampled(generation, sent_at, reading, now));
@@ -302,7 +309,7 @@ impl Task {
             // many processes must not ask in step
             options
                 .sample_slow
-                .mul_f64(rand::rng().random_range(0.9..1.1))
+                .mul_f64(self.shared.dice.roll(|rng| rng.random_range(0.9..1.1)))
         })
     }
 
@@ -328,14 +335,40 @@ impl Task {
         }
     }
 
-    /// Waits, but no longer than until somebody asks for a probe. Two probes are never closer than
-    /// the fast pace.
+    /// Waits until the next probe is due: for health where that is in doubt, else for sampling, which should
+    /// come after `pause`.
     async fn pause(&self, pause: Duration) {
+        let soon = *self.asked_at.lock() + PROBE_GAP;
+        let until = |at: Moment| at.since(self.shared.clock.now());
+        match self.node.next_probe() {
+            NextProbe::Now => {}
+            NextProbe::Soon => tokio::time::sleep_until(soon).await,
+            NextProbe::NotBefore(at) => tokio::time::sleep(until(at)).await,
+            NextProbe::Sampling => self.pause_sampling(pause, soon).await,
+            NextProbe::SamplingUntil(at) => {
+                let pause = pause.min(until(at).max(PROBE_GAP));
+                self.pause_sampling(pause, soon).await;
+            }
+        }
+    }
+
+    /// No longer than until somebody asks for a sample, or after `soon` for a probe. Two samples are never
+    /// closer than the fast pace.
+    async fn pause_sampling(&self, pause: Duration, soon: Instant) {
         let fast = self.shared.options.sample_fast;
         tokio::time::sleep(fast.min(pause)).await;
         let rest = pause.saturating_sub(fast);
-        if !rest.is_zero() {
-            drop(timeout(rest, self.node.probe_wanted.notified()).await);
+        if rest.is_zero() {
+            return;
+        }
+        let checked = async {
+            tokio::time::sleep_until(soon).await;
+            self.node.check_wanted.notified().await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(rest) => {}
+            () = self.node.probe_wanted.notified() => {}
+            () = checked => {}
         }
     }
 
@@ -354,6 +387,9 @@ impl Task {
     }
 
     pub(crate) fn count_question(&self) {
+        *self.asked_at.lock() = Instant::now();
+        // whoever wanted a probe before it is sent is content with this one
+        let _: Option<()> = self.node.check_wanted.notified().now_or_never();
         self.node.questions.count(self.shared.clock.now());
     }
 

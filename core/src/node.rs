@@ -16,12 +16,14 @@ use crate::error::{AttemptFailure, Phase};
 use crate::fault::Fault;
 use crate::freshness::Evidence;
 use crate::group::{Group, View};
-use crate::health::{Health, HealthEvent, HealthState};
+use crate::health::{Admission, Health, HealthEvent, HealthState, NextProbe, Seen};
 use crate::node_id::NodeId;
+use crate::placement::Placement;
 use crate::position::Lsn;
 use crate::rate::Rate;
 use crate::refusal::Refusal;
 use crate::role::Role;
+use crate::slowness::Slowness;
 
 /// A node as the router sees it.
 ///
@@ -41,23 +43,31 @@ pub struct Node {
     pub(crate) served: AtomicU64,
     /// Questions that the monitor asked it.
     pub(crate) questions: Rate,
+    /// Statements that the node answered, if only to say that they are wrong.
+    pub(crate) successes: AtomicU64,
+    pub(crate) slowness: Slowness,
+    pub(crate) weight: f32,
+    pub(crate) zone: Option<Arc<str>>,
     /// Asks the prober for a probe now; requests made meanwhile are one request.
     pub(crate) probe_wanted: Notify,
     /// The servers that its address leads to, once it is known to lead to several.
     pub(crate) group: Group,
+    /// The same because something failed: less urgent, and however many ask.
+    pub(crate) check_wanted: Notify,
     fresh_as_of: AtomicU64,
     stale_as_of: AtomicU64,
     lag: AtomicU64,
     generation: AtomicU64,
     since: AtomicU64,
     shared: AtomicBool,
-    selectable: AtomicBool,
+    /// An [`Admission`], see [`Node::admission`].
+    admission: AtomicU64,
     observed: Mutex<Observed>,
     health: watch::Sender<HealthState>,
 }
 
 /// What only `status()` and state changes look at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Observed {
     health: Health,
     refusal: Option<Refusal>,
@@ -69,6 +79,11 @@ struct Observed {
 /// Since when connections to a refused node may be used.
 const REFUSED: u64 = u64::MAX;
 
+/// Admissions as numbers; any other is the instant since when the node ramps.
+const NO: u64 = 0;
+const RELUCTANTLY: u64 = 1;
+const YES: u64 = 2;
+
 impl Node {
     pub(crate) fn new(id: NodeId, name: Arc<str>, role: Role) -> Self {
         Self {
@@ -78,17 +93,39 @@ impl Node {
             in_flight: AtomicU32::new(0),
             served: AtomicU64::new(0),
             questions: Rate::default(),
+            successes: AtomicU64::new(0),
+            slowness: Slowness::default(),
+            weight: 1.0,
+            zone: None,
             probe_wanted: Notify::new(),
             group: Group::default(),
+            check_wanted: Notify::new(),
             fresh_as_of: AtomicU64::new(0),
             stale_as_of: AtomicU64::new(0),
             lag: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             since: AtomicU64::new(0),
             shared: AtomicBool::new(false),
-            selectable: AtomicBool::new(false),
-            observed: Mutex::default(),
+            admission: AtomicU64::new(NO),
+            observed: Mutex::new(Observed {
+                health: Health::of(role),
+                refusal: None,
+                position: None,
+                last_error: None,
+                remark: None,
+            }),
             health: watch::Sender::new(HealthState::Unknown),
+        }
+    }
+
+    /// A replica.
+    pub(crate) fn placed(id: NodeId, name: Arc<str>, placement: &Placement) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "0.01 to 100")]
+        let weight = placement.weight as f32;
+        Self {
+            weight,
+            zone: placement.zone.clone(),
+            ..Self::new(id, name, Role::Replica)
         }
     }
 
@@ -116,9 +153,18 @@ impl Node {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Up and not refused.
+    /// Not refused, and in a state in which it takes reads.
     pub(crate) fn is_selectable(&self) -> bool {
-        self.selectable.load(Ordering::Acquire)
+        self.admission.load(Ordering::Acquire) != NO
+    }
+
+    pub(crate) fn admission(&self) -> Admission {
+        match self.admission.load(Ordering::Acquire) {
+            NO => Admission::No,
+            RELUCTANTLY => Admission::Reluctantly,
+            YES => Admission::Yes,
+            since => Admission::Ramping(Moment(since)),
+        }
     }
 
     /// What floors compare with; of a group the best that any member offers.
@@ -232,7 +278,7 @@ impl Node {
         observed.position = evidence.position;
         let changed = observed.refusal != evidence.refusal;
         observed.refusal = evidence.refusal;
-        self.update_selectable(&observed);
+        self.update_admission(&observed);
         changed.then_some(evidence.refusal)
     }
 
@@ -262,7 +308,8 @@ impl Node {
 
     /// What it was last found down for.
     pub(crate) fn last_failure(&self) -> Option<AttemptFailure> {
-        let cause = self.last_error()?;
+        // while it takes reads, a probe that went unanswered is no failure yet
+        let cause = self.last_error().filter(|_| !self.is_selectable())?;
         let (phase, fault) = (Phase::Checkout, Fault::Unreachable);
         Some(AttemptFailure::new(self.name(), phase, fault, cause))
     }
@@ -281,35 +328,55 @@ impl Node {
         });
     }
 
-    /// Feeds the health state machine; `error` is what the driver said.
-    pub(crate) fn observe(&self, event: HealthEvent, error: Option<String>) {
+    /// Feeds the health state machine; `error` is what the driver said, and `best` the fleet's average of
+    /// latencies. What it yields has to be told.
+    pub(crate) fn observe(
+        &self,
+        event: HealthEvent,
+        error: Option<String>,
+        seen: &Seen,
+        best: Option<f32>,
+    ) -> Option<Changed> {
         let mut observed = self.observed.lock();
         let before = self.health();
-        let after = observed.health.step(event);
-        if after == HealthState::Up {
+        let after = observed.health.step(event, seen);
+        if matches!(after, HealthState::Up | HealthState::Ramping) {
             observed.last_error = None;
         } else if error.is_some() {
             observed.last_error = error;
         }
         let cause = observed.last_error.clone();
+        if (before, after) == (HealthState::Probation, HealthState::Ramping) {
+            // what it was like before it left says nothing
+            self.slowness.reset(best, seen.now);
+        }
         if before != after {
             self.health.send_replace(after);
         }
-        self.update_selectable(&observed);
-        // a subscriber may ask for the status: nothing is locked while it is told
-        drop(observed);
-        if before != after {
-            self.tell_health(after, cause.as_deref().unwrap_or(""));
-        }
+        self.update_admission(&observed);
+        (before != after).then_some(Changed { after, cause })
     }
 
-    fn tell_health(&self, state: HealthState, cause: &str) {
-        match state {
+    /// To be called without any lock: a subscriber may ask for the status.
+    pub(crate) fn tell_health(&self, changed: &Changed) {
+        let cause = changed.cause.as_deref().unwrap_or("");
+        match changed.after {
             HealthState::Down => tracing::warn!(node = %self.name, cause, "node is down"),
+            HealthState::Ejected => {
+                tracing::warn!(node = %self.name, cause, "node is ejected: its statements fail");
+            }
+            HealthState::Suspect => tracing::info!(node = %self.name, cause, "node is suspect"),
+            HealthState::Probation => tracing::info!(node = %self.name, "node answers again"),
+            HealthState::Ramping => tracing::info!(node = %self.name, "node takes reads again"),
             HealthState::Up | HealthState::Unknown => {
                 tracing::info!(node = %self.name, "node is up");
             }
         }
+    }
+
+    /// When the monitor should probe it.
+    pub(crate) fn next_probe(&self) -> NextProbe {
+        self.observed.lock().health.next_probe()
     }
 
     /// Resolves when the node is down; at once if it is.
@@ -364,9 +431,21 @@ impl Node {
         drop(probed);
     }
 
-    fn update_selectable(&self, observed: &Observed) {
-        let up = *self.health.borrow() == HealthState::Up;
-        let selectable = up && observed.refusal.is_none();
-        self.selectable.store(selectable, Ordering::Release);
+    fn update_admission(&self, observed: &Observed) {
+        let admission = match observed.health.admission() {
+            _ if observed.refusal.is_some() => NO,
+            Admission::No => NO,
+            Admission::Reluctantly => RELUCTANTLY,
+            Admission::Yes => YES,
+            Admission::Ramping(since) => since.0.max(YES + 1),
+        };
+        self.admission.store(admission, Ordering::Release);
     }
+}
+
+/// A change of health.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    after: HealthState,
+    cause: Option<String>,
 }

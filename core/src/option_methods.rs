@@ -146,7 +146,15 @@ macro_rules! option_methods {
             self
         }
 
-        /// How one of several replicas is chosen. Default `LeastInFlight`.
+        /// Where this process runs, in the names that the replicas' zones have (see `Placement`): reads stay in the
+        /// zone while a replica there takes them. Default none: zones do not count.
+        pub fn zone(mut self, zone: impl Into<::std::sync::Arc<str>>) -> Self {
+            self.options.zone = Some(zone.into());
+            self
+        }
+
+        /// How one of several replicas is chosen. Default `Adaptive`; also `LeastInFlight`, `RoundRobin`,
+        /// `Random`, and whatever implements `Select`.
         pub fn policy(mut self, policy: impl $crate::Select + 'static) -> Self {
             self.policy = ::std::sync::Arc::new(policy);
             self

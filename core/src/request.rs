@@ -140,16 +140,10 @@ impl Shared {
     /// Routes once, and asks for faster sampling if a floor kept the read off the replicas.
     pub(crate) fn route(&self, request: &Request) -> Decision<'_> {
         let now = request.now;
-        let mut rng = rand::rng();
         let policy = self.policy.as_ref();
-        let decision = route::route(
-            &self.topology,
-            request,
-            &self.options,
-            policy,
-            now,
-            &mut rng,
-        );
+        let decision = self
+            .dice
+            .roll(|rng| route::route(&self.topology, request, &self.options, policy, now, rng));
         if let Some(floor) = self.floor_in_want(request, decision.reason) {
             let (topology, options) = (&self.topology, &self.options);
             self.demand.raise(floor, now, topology, options);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand::Rng;
 use serde::Serialize;
 
+use crate::admitted::Standing;
 use crate::classify::Dialect;
 use crate::clock::Moment;
 use crate::config::{Consistency, Options, PrimaryLoss};
@@ -204,16 +205,19 @@ pub(crate) fn route<'a>(
     }
     let survey = Survey::of(topology.replicas(), request, now);
     let mut select = |mask: u64, reason| {
-        let preferred = mask & request.prefers;
-        let mask = if preferred == 0 { mask } else { preferred };
-        let candidates = Candidates::new(topology.replicas(), mask)?;
+        let replicas = topology.replicas();
+        let mask = match survey.standing.without_reluctant(mask & request.prefers) {
+            0 => topology.nearest(survey.standing.admit(mask, replicas, now, rng)),
+            preferred => preferred,
+        };
+        let candidates = Candidates::new(replicas, mask, now)?;
         let node = policy.select(candidates, rng).node();
         Some(Decision { node, reason })
     };
-    let (mask, reason) = if survey.admitted == 0 && serves_stale(topology, options) {
+    let (mask, reason) = if survey.eligible == 0 && serves_stale(topology, options) {
         (survey.stale, Reason::PrimaryLost)
     } else {
-        (survey.admitted, Reason::Read)
+        (survey.eligible, Reason::Read)
     };
     select(mask, reason).unwrap_or_else(|| primary(survey.why_none()))
 }
@@ -258,8 +262,9 @@ fn needs_primary(topology: &Topology, request: &Request) -> Option<Reason> {
 /// Which replicas may serve a read, and what keeps the others out.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    pub(crate) admitted: u64,
-    /// Would be admitted but for the staleness bound.
+    pub(crate) eligible: u64,
+    standing: Standing,
+    /// Would be eligible but for the staleness bound.
     pub(crate) stale: u64,
     /// Lacks what the session asks for.
     pub(crate) below_floor: u64,
@@ -271,7 +276,7 @@ impl Survey {
         let mut survey = Self::default();
         for (index, node) in replicas.iter().enumerate() {
             let bit = 1_u64 << index;
-            if request.tried & bit != 0 || !node.is_selectable() {
+            if request.tried & bit != 0 || !survey.standing.note(bit, node.admission()) {
                 continue;
             }
             survey.any_up = true;
@@ -282,7 +287,7 @@ impl Survey {
             match fits {
                 None | Some(Fits::BelowFloor) => survey.below_floor |= bit,
                 Some(Fits::TooStale) => survey.stale |= bit,
-                Some(Fits::Well) => survey.admitted |= bit,
+                Some(Fits::Well) => survey.eligible |= bit,
             }
         }
         survey
@@ -299,7 +304,7 @@ impl Survey {
 
 /// Whether a replica may serve the read now.
 pub(crate) fn some_replica_serves(topology: &Topology, request: &Request, now: Moment) -> bool {
-    Survey::of(topology.replicas(), request, now).admitted != 0
+    Survey::of(topology.replicas(), request, now).eligible != 0
 }
 
 /// Replicas that neither failed this statement nor turned out to be older than was known of them.

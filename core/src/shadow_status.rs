@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_place_is_told_about_once_a_minute_and_so_many_places_at_most() {
-        let topology = Topology::new("primary".into(), &[]).expect("a primary");
+        let topology = Topology::new("primary".into(), &[], None).expect("a primary");
         let shadow = Shadow::over(&topology);
         let now = Moment::NEVER.after(SILENCE);
         assert!(shadow.should_tell(0, now));

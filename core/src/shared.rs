@@ -10,6 +10,7 @@ use crate::classify::Dialect;
 use crate::clock::{Clock, Moment};
 use crate::config::Options;
 use crate::demand::{Demand, Waits};
+use crate::dice::Dice;
 use crate::error::AttemptFailure;
 use crate::fallback::{FallbackBudget, Full, Place, RetryBudget};
 use crate::freshness::Freshness;
@@ -38,11 +39,14 @@ pub(crate) struct Shared {
     pub(crate) misroutes: Misroutes,
     pub(crate) intents: Intents,
     pub(crate) demand: Demand,
+    pub(crate) dice: Dice,
     pub(crate) counters: [AtomicU64; Reason::COUNT],
     pub(crate) waits: Waits,
     pub(crate) fallback: FallbackBudget,
     pub(crate) retries: RetryBudget,
     freshness: Mutex<Freshness>,
+    /// Held while it is decided whether a node is ejected.
+    pub(crate) ejecting: Mutex<()>,
     /// Wakes whoever waits for a reply of some node.
     pub(crate) learned: Notify,
 }
@@ -72,11 +76,13 @@ impl Shared {
             misroutes: Misroutes::default(),
             intents: Intents::default(),
             demand: Demand::default(),
+            dice: Dice::default(),
             counters: [const { AtomicU64::new(0) }; Reason::COUNT],
             waits: Waits::default(),
             fallback,
             retries: RetryBudget::default(),
             freshness: Mutex::new(freshness),
+            ejecting: Mutex::new(()),
             learned: Notify::new(),
         }
     }

@@ -18,6 +18,7 @@ use crate::intent::{Cause, Intent};
 use crate::monitor::Monitor;
 use crate::node::Node;
 use crate::opening::Identifying;
+use crate::placement::Placement;
 use crate::role::Role;
 use crate::route::{Asks, Route, Would};
 use crate::select::Select;
@@ -33,10 +34,10 @@ use crate::topology::Topology;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use orm_split_core::{Dialect, Hint, LeastInFlight, Options, Reason, Splitter};
+/// use orm_split_core::{Adaptive, Dialect, Hint, Options, Reason, Splitter};
 ///
 /// let replicas = [Arc::from("replica-1")];
-/// let policy = Arc::new(LeastInFlight);
+/// let policy = Arc::new(Adaptive);
 /// let splitter = Splitter::new(Dialect::Postgres, Options::default(), policy, "primary", &replicas)?;
 /// // nothing was probed yet, so nothing is known of the replica
 /// let route = splitter.explain("SELECT 1", Hint::None);
@@ -61,8 +62,24 @@ impl Splitter {
         primary: impl Into<Arc<str>>,
         replicas: &[Arc<str>],
     ) -> Result<Self, ConfigError> {
+        let replicas = replicas.iter().cloned();
+        let replicas: Vec<_> = replicas.map(|name| (name, Placement::default())).collect();
+        Self::over(dialect, options, policy, primary, &replicas)
+    }
+
+    /// As [`new`](Self::new), with weights and zones.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), or a weight or zone is not accepted.
+    pub fn over(
+        dialect: Dialect,
+        options: Options,
+        policy: Arc<dyn Select>,
+        primary: impl Into<Arc<str>>,
+        replicas: &[(Arc<str>, Placement)],
+    ) -> Result<Self, ConfigError> {
         options.validate()?;
-        let topology = Topology::new(primary.into(), replicas)?;
+        let topology = Topology::new(primary.into(), replicas, options.zone.as_deref())?;
         Ok(Self {
             shared: Arc::new(Shared::new(dialect, options, policy, topology)),
             monitor: Mutex::new(None),
@@ -86,6 +103,12 @@ impl Splitter {
     /// called before statements run; the first call counts.
     pub fn primary_holds(&self, connections: u32) {
         self.shared.fallback.primary_holds(connections);
+    }
+
+    /// For simulations: what is left to chance is the same in each run with the same `seed`. To be called once,
+    /// before [`start`](Self::start).
+    pub fn seed(&self, seed: u64) {
+        self.shared.dice.seed(seed);
     }
 
     /// The nodes.
@@ -181,7 +204,7 @@ impl Splitter {
     /// A connection to `node` could not be opened. Whoever waits for one gives up at once if the node
     /// is to blame.
     pub fn could_not_open(&self, node: &Node, fault: Fault, message: impl Into<String>) {
-        self.shared.blame(node, None, fault, Some(message.into()));
+        self.shared.blame_opening(node, fault, message.into());
     }
 
     /// A statement ran through the raw handle in the current session and that of `handle`; plain reads

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::ConfigError;
 use crate::node::Node;
 use crate::node_id::NodeId;
+use crate::placement::Placement;
 use crate::role::Role;
 
 /// All nodes of one [`Splitter`](crate::Splitter).
@@ -21,14 +22,20 @@ use crate::role::Role;
 #[derive(Clone, Debug)]
 pub struct Topology {
     nodes: Arc<[Arc<Node>]>,
+    /// The replicas that stand where this process runs, as bits by index.
+    local: u64,
 }
 
 /// Candidate sets are one machine word.
 const MOST_REPLICAS: usize = 63;
 
 impl Topology {
-    /// A primary and its replicas, named.
-    pub(crate) fn new(primary: Arc<str>, replicas: &[Arc<str>]) -> Result<Self, ConfigError> {
+    /// A primary and its replicas, named, as seen from a process in the zone `from`.
+    pub(crate) fn new(
+        primary: Arc<str>,
+        replicas: &[(Arc<str>, Placement)],
+        from: Option<&str>,
+    ) -> Result<Self, ConfigError> {
         if replicas.len() > MOST_REPLICAS {
             return Err(ConfigError::new(
                 "replica",
@@ -36,12 +43,23 @@ impl Topology {
                 format!("at most {MOST_REPLICAS}"),
             ));
         }
+        for (name, placement) in replicas {
+            placement.validate(name)?;
+        }
         let mut nodes = vec![Arc::new(Node::new(NodeId(0), primary, Role::Primary))];
-        nodes.extend(replicas.iter().enumerate().map(|(index, name)| {
-            let id = NodeId(index + 1);
-            Arc::new(Node::new(id, Arc::clone(name), Role::Replica))
-        }));
+        let placed = replicas
+            .iter()
+            .enumerate()
+            .map(|(index, (name, placement))| {
+                let (id, name) = (NodeId(index + 1), Arc::clone(name));
+                Arc::new(Node::placed(id, name, placement))
+            });
+        nodes.extend(placed);
+        let is_local = |placement: &Placement| from.is_some() && placement.zone.as_deref() == from;
+        let local = replicas.iter().enumerate();
+        let local = local.filter(|(_, (_, placement))| is_local(placement));
         Ok(Self {
+            local: local.fold(0, |all, (index, _)| all | 1 << index),
             nodes: nodes.into(),
         })
     }
@@ -66,6 +84,22 @@ impl Topology {
     #[must_use]
     pub fn shared(&self, node: &Node) -> &Arc<Node> {
         self.nodes.get(node.id.0).unwrap_or_else(|| self.primary())
+    }
+
+    /// Those of some replicas that stand where this process runs, or all of them if none does.
+    pub(crate) fn nearest(&self, replicas: u64) -> u64 {
+        match replicas & self.local {
+            0 => replicas,
+            near => near,
+        }
+    }
+
+    /// The lowest average of latencies among the replicas in use.
+    pub(crate) fn best(&self) -> Option<f32> {
+        let in_use = self.replicas().iter().filter(|node| node.is_selectable());
+        in_use
+            .filter_map(|node| node.slowness.average())
+            .min_by(f32::total_cmp)
     }
 
     /// The nodes that follow it.

@@ -275,7 +275,8 @@ async fn a_node_that_failed_comes_back_without_a_statement_finding_out() {
         r.statements = fake::AT_ONCE;
         r.probes = fake::AT_ONCE;
     });
-    sleep(Duration::from_secs(3)).await;
+    // the longest pause between two probes of a node that is down
+    sleep(Duration::from_secs(37)).await;
     assert_eq!(world.read().await.unwrap(), "replica-1");
 }
 

@@ -16,18 +16,17 @@
 )]
 
 mod servers;
+mod statement;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use orm_split_core::{
-    Asks, Connected, Dialect, Fault, Hint, Hold, Identified, LeastInFlight, Node, Options, Prober,
-    ReadConcern, SessionKey, SplitError, Splitter, Statement,
+    Adaptive, Asks, Dialect, Hint, Options, Prober, ReadConcern, SessionKey, Splitter,
 };
 
-pub use servers::{AT_ONCE, Answer, Fake, FakeNode, FakeServer, lsn};
-use servers::{Pooled, identity_of, wait};
+pub use servers::{AT_ONCE, Answer, Fake, FakeNode, FakeServer, Pooled, lsn};
+pub use statement::{FakeError, FakeStatement};
 
 /// What is asked in a session that was made.
 pub fn asks(session: SessionKey) -> Asks {
@@ -43,6 +42,19 @@ pub fn concerned(concern: impl Into<ReadConcern>) -> Asks {
     asks
 }
 
+/// A primary and so many replicas.
+pub fn fakes(replicas: usize) -> Vec<FakeNode> {
+    (0..=replicas).map(FakeNode::new).collect()
+}
+
+/// Those of the replicas.
+pub fn names(replicas: usize) -> Vec<Arc<str>> {
+    let numbers = 1..=replicas;
+    numbers
+        .map(|number| Arc::from(format!("replica-{number}")))
+        .collect()
+}
+
 /// A primary and its replicas.
 pub struct World {
     pub splitter: Arc<Splitter>,
@@ -53,12 +65,12 @@ pub struct World {
 impl World {
     /// Starts the monitor and waits until every node was probed.
     pub async fn start(replicas: usize, options: Options) -> Self {
-        Self::over((0..=replicas).map(FakeNode::new).collect(), options).await
+        Self::over(fakes(replicas), options).await
     }
 
     /// The same, after all nodes were changed.
     pub async fn changed(replicas: usize, options: Options, change: impl Fn(&mut Fake)) -> Self {
-        let nodes: Vec<_> = (0..=replicas).map(FakeNode::new).collect();
+        let nodes = fakes(replicas);
         for node in &nodes {
             node.set(&change);
         }
@@ -72,18 +84,23 @@ impl World {
     }
 
     async fn over(nodes: Vec<FakeNode>, options: Options) -> Self {
-        let replicas = nodes.len() - 1;
-        let names: Vec<Arc<str>> = (1..=replicas)
-            .map(|number| Arc::from(format!("replica-{number}")))
-            .collect();
-        let splitter = Splitter::new(
-            Dialect::Postgres,
-            options,
-            Arc::new(LeastInFlight),
-            "primary",
-            &names,
-        );
-        let splitter = Arc::new(splitter.expect("valid options"));
+        let (dialect, names) = (Dialect::Postgres, names(nodes.len() - 1));
+        let splitter = Splitter::new(dialect, options, Arc::new(Adaptive), "primary", &names);
+        Self::around(splitter.expect("valid options"), nodes).await
+    }
+
+    /// As the first, where chance is the same each time.
+    pub async fn seeded(nodes: Vec<FakeNode>, options: Options, seed: u64) -> Self {
+        let (dialect, names) = (Dialect::Postgres, names(nodes.len() - 1));
+        let splitter = Splitter::new(dialect, options, Arc::new(Adaptive), "primary", &names);
+        let splitter = splitter.expect("valid options");
+        splitter.seed(seed);
+        Self::around(splitter, nodes).await
+    }
+
+    /// Over a splitter that was made elsewhere, of which nothing runs yet.
+    pub async fn around(splitter: Splitter, nodes: Vec<FakeNode>) -> Self {
+        let splitter = Arc::new(splitter);
         let topology = splitter.topology().nodes().iter();
         let by_name = topology
             .map(|node| node.name().to_owned())
@@ -121,13 +138,13 @@ impl World {
 
     /// The node that answered, and the position of what it saw.
     pub async fn see(&self, sql: &str, asks: Asks) -> Result<(String, u64), FakeError> {
-        let statement = FakeStatement { world: self };
+        let statement = FakeStatement::of(self);
         self.splitter.run(sql, asks, &statement).await
     }
 
     /// The node that a transaction declared read-only begins on.
     pub async fn begin_read_only(&self, asks: impl Into<Asks>) -> Result<String, FakeError> {
-        let statement = FakeStatement { world: self };
+        let statement = FakeStatement::of(self);
         let (name, _) = self.splitter.begin_read_only(asks, &statement).await?;
         Ok(name)
     }
@@ -154,114 +171,5 @@ impl World {
 
     pub fn count(&self, reason: &str) -> u64 {
         self.splitter.status().statements[reason]
-    }
-}
-
-/// The host's error of this back end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FakeError {
-    Driver(Fault),
-    Ours(SplitError),
-}
-
-struct FakeStatement<'a> {
-    world: &'a World,
-}
-
-impl Statement for FakeStatement<'_> {
-    type Connection = (FakeNode, String, Pooled);
-    type Output = (String, u64);
-    type Error = FakeError;
-
-    async fn checkout(&self, node: &Node) -> Result<(Self::Connection, Connected), FakeError> {
-        let fake = self.world.by_name[node.name()].clone();
-        let name = node.name().to_owned();
-        fake.asked.checkouts.fetch_add(1, Ordering::Relaxed);
-        let splitter = &self.world.splitter;
-        while let Some(pooled) = fake.idle() {
-            if splitter.is_current(node, pooled.connected) {
-                let connected = pooled.connected;
-                return Ok(((fake, name, pooled), connected));
-            }
-        }
-        let server = fake.leads_to();
-        let run = server.lock().run;
-        let answer = server.lock().checkouts;
-        // opened before it is asked: a crash in between kills it
-        let opened = async {
-            let question = splitter.identify(node);
-            wait(answer).await.map_err(FakeError::Driver)?;
-            if server.lock().run != run {
-                return Err(FakeError::Driver(Fault::Unreachable));
-            }
-            match question.answered(&identity_of(&server)) {
-                Identified::Usable(connected) => Ok(connected),
-                Identified::AskAgain | Identified::Refused(_) => {
-                    Err(FakeError::Driver(Fault::Conflict))
-                }
-            }
-        };
-        let connected = opened.await?;
-        let position = server.lock().position_after_checkout.take();
-        if let Some(position) = position {
-            // another connection finds the server further back
-            server.lock().position = position;
-            let other = splitter.identify(node);
-            let _voided = other.answered(&identity_of(&server));
-        }
-        let pooled = Pooled {
-            server,
-            run,
-            connected,
-        };
-        Ok(((fake, name, pooled), connected))
-    }
-
-    fn release(&self, (fake, _, pooled): Self::Connection) {
-        fake.give_back(pooled);
-    }
-
-    async fn execute(
-        &self,
-        connection: Self::Connection,
-        hold: Hold,
-    ) -> Result<(String, u64), FakeError> {
-        let (fake, name, pooled) = connection;
-        fake.asked.statements.fetch_add(1, Ordering::Relaxed);
-        // its snapshot is of its beginning
-        let (answer, position) = {
-            let fake = pooled.server.lock();
-            (fake.statements, fake.position)
-        };
-        let answered = wait(answer).await;
-        drop(hold);
-        answered.map_err(FakeError::Driver)?;
-        let run = pooled.server.lock().run;
-        match run == pooled.run {
-            true => {
-                fake.give_back(pooled);
-                Ok((name, position))
-            }
-            false => Err(FakeError::Driver(Fault::Unreachable)),
-        }
-    }
-
-    fn fault(&self, error: &FakeError) -> Fault {
-        match error {
-            FakeError::Driver(fault) => *fault,
-            FakeError::Ours(_) => Fault::Query,
-        }
-    }
-
-    fn checkout_timed_out(&self, _: &Node) -> Fault {
-        Fault::Timeout
-    }
-
-    fn describe(&self, error: &FakeError) -> String {
-        format!("{error:?}")
-    }
-
-    fn fail(&self, error: SplitError) -> FakeError {
-        FakeError::Ours(error)
     }
 }
