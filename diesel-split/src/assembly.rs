@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use orm_split_core::{
-    ConfigError, Dialect, Node, Options, Prober, Refusal, Select, SplitError, Splitter, address,
+    ConfigError, Dialect, Node, Options, Placement, Prober, Refusal, Select, SplitError, Splitter,
+    address,
 };
 
 use crate::lease;
@@ -27,7 +28,7 @@ pub(crate) enum Given<C> {
 /// Settings that can be used.
 pub(crate) struct Checked<C: NodeConnection> {
     pub(crate) primary: Given<C>,
-    pub(crate) replicas: Vec<Given<C>>,
+    pub(crate) replicas: Vec<(Given<C>, Placement)>,
     pub(crate) primary_options: PoolOptions,
     pub(crate) replica_options: PoolOptions,
     pub(crate) kind: PoolKind,
@@ -38,10 +39,11 @@ pub(crate) struct Checked<C: NodeConnection> {
 /// Checks what is given as URLs, alone and against each other.
 pub(crate) fn check_urls<C: NodeConnection>(
     primary: &Given<C>,
-    replicas: &[Given<C>],
+    replicas: &[(Given<C>, Placement)],
 ) -> Result<(), ConfigError> {
     let mut addresses = Vec::new();
-    for (index, given) in std::iter::once(primary).chain(replicas).enumerate() {
+    let given = replicas.iter().map(|(given, _)| given);
+    for (index, given) in std::iter::once(primary).chain(given).enumerate() {
         if let Given::Url(url) = given {
             addresses.push(C::address(&name_of(index), url)?);
         }
@@ -66,12 +68,14 @@ pub(crate) async fn assemble<C: NodeConnection>(
         tracing::warn!("replicas of MySQL are not followed yet: everything runs on the primary");
         checked.replicas.clear();
     }
-    let names: Vec<Arc<str>> = (1..=checked.replicas.len())
-        .map(|index| Arc::from(name_of(index)))
-        .collect();
-    let splitter = Splitter::new(C::DIALECT, options, policy, "primary", &names)?;
-    let splitter = Arc::new(splitter);
     let replicas = std::mem::take(&mut checked.replicas);
+    let (replicas, placements): (Vec<_>, Vec<_>) = replicas.into_iter().unzip();
+    let placed = (1..).zip(placements);
+    let placed: Vec<(Arc<str>, _)> = placed
+        .map(|(index, placement)| (Arc::from(name_of(index)), placement))
+        .collect();
+    let splitter = Splitter::over(C::DIALECT, options, policy, "primary", &placed)?;
+    let splitter = Arc::new(splitter);
     let mut pools = vec![make(&splitter, 0, checked.primary_given(), &checked)?];
     for (index, replica) in replicas.into_iter().enumerate() {
         pools.push(make(&splitter, index + 1, replica, &checked)?);
@@ -82,7 +86,7 @@ pub(crate) async fn assemble<C: NodeConnection>(
         splitter.primary_holds(primary.state().max_size);
     }
     let split = Split::new(Arc::clone(&splitter), pools);
-    if !names.is_empty() {
+    if !placed.is_empty() {
         start(&split, probers, checked.is_lazy).await?;
     }
     Ok(SplitPool::new(split))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use diesel::ConnectionResult;
 use futures_util::future::BoxFuture;
-use orm_split_core::{ConfigError, LeastInFlight, Options, Select, SplitError};
+use orm_split_core::{Adaptive, ConfigError, Options, Placement, Select, SplitError};
 
 use crate::assembly::{self, Checked, Given};
 use crate::node_connection::NodeConnection;
@@ -39,7 +39,7 @@ use crate::pool_of_node::{ExistingPool, PoolKind, PoolOptions};
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct SplitBuilder<C: NodeConnection> {
     primary: Option<Given<C>>,
-    replicas: Vec<Given<C>>,
+    replicas: Vec<(Given<C>, Placement)>,
     primary_options: PoolOptions,
     replica_options: PoolOptions,
     kind: PoolKind,
@@ -60,7 +60,7 @@ impl<C: NodeConnection> Default for SplitBuilder<C> {
             setup: Arc::new(|url| C::open(url)),
             is_lazy: false,
             options: Options::default(),
-            policy: Arc::new(LeastInFlight),
+            policy: Arc::new(Adaptive),
         }
     }
 }
@@ -80,14 +80,46 @@ impl<C: NodeConnection> SplitBuilder<C> {
     }
 
     /// A node that follows the primary. Any number. Connected to lazily; its sessions are read-only.
-    pub fn replica(mut self, url: impl Into<String>) -> Self {
-        self.replicas.push(Given::Url(url.into()));
+    pub fn replica(self, url: impl Into<String>) -> Self {
+        self.replica_at(url, Placement::default())
+    }
+
+    /// As [`replica`](Self::replica), with a weight, a zone, or both.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "postgres")]
+    /// # async fn build() -> Result<(), diesel_split::SplitError> {
+    /// use diesel_async::AsyncPgConnection;
+    /// use diesel_split::{Placement, SplitPool};
+    ///
+    /// let pool = SplitPool::<AsyncPgConnection>::builder()
+    ///     .primary("postgres://app@db-main/app")
+    ///     .replica_at("postgres://app@replica-1/app", Placement::new().zone("eu-1a").weight(2))
+    ///     .replica_at("postgres://app@replica-2/app", Placement::new().zone("eu-1b"))
+    ///     .zone("eu-1a") // reads stay on replica-1 while it takes them
+    ///     .build()
+    ///     .await?;
+    /// # drop(pool);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replica_at(mut self, url: impl Into<String>, placement: Placement) -> Self {
+        self.replicas.push((Given::Url(url.into()), placement));
         self
     }
 
     /// As [`replica`](Self::replica), with a pool that exists; its sessions are not made read-only.
-    pub fn replica_pool(mut self, pool: impl Into<ExistingPool<C>>) -> Self {
-        self.replicas.push(Given::Pool(pool.into()));
+    pub fn replica_pool(self, pool: impl Into<ExistingPool<C>>) -> Self {
+        self.replica_pool_at(pool, Placement::default())
+    }
+
+    /// As [`replica_pool`](Self::replica_pool), with a weight, a zone, or both.
+    pub fn replica_pool_at(
+        mut self,
+        pool: impl Into<ExistingPool<C>>,
+        placement: Placement,
+    ) -> Self {
+        self.replicas.push((Given::Pool(pool.into()), placement));
         self
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use futures_util::future::BoxFuture;
 use orm_split_core::address;
-use orm_split_core::{ConfigError, Dialect, LeastInFlight, Options, Select, Splitter};
+use orm_split_core::{Adaptive, ConfigError, Dialect, Options, Placement, Select, Splitter};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 use crate::assembly::{Extras, assemble};
@@ -41,6 +41,8 @@ use crate::prepare::Preparing;
 pub struct SplitBuilder {
     primary: Option<Primary>,
     replicas: Vec<ConnectOptions>,
+    /// Of the replicas.
+    placements: Vec<Placement>,
     options: Options,
     policy: Arc<dyn Select>,
     extras: Extras,
@@ -68,8 +70,9 @@ impl Default for SplitBuilder {
         Self {
             primary: None,
             replicas: Vec::new(),
+            placements: Vec::new(),
             options: Options::default(),
-            policy: Arc::new(LeastInFlight),
+            policy: Arc::new(Adaptive),
             extras: Extras::default(),
         }
     }
@@ -105,8 +108,29 @@ impl SplitBuilder {
     /// before it has succeeded; a hook that fails because a replica refuses to write is let pass.
     ///
     /// MySQL: replicas are accepted and never used; every statement runs on the primary.
-    pub fn replica(mut self, options: impl Into<ConnectOptions>) -> Self {
+    pub fn replica(self, options: impl Into<ConnectOptions>) -> Self {
+        self.replica_at(options, Placement::default())
+    }
+
+    /// As [`replica`](Self::replica), with a weight, a zone, or both.
+    ///
+    /// ```no_run
+    /// use sea_orm_split::{Placement, SplitConnection};
+    ///
+    /// # async fn connect() -> Result<(), sea_orm::DbErr> {
+    /// let db = SplitConnection::builder()
+    ///     .primary("postgres://app@db-main/app")
+    ///     .replica_at("postgres://app@replica-1/app", Placement::new().zone("eu-1a").weight(2))
+    ///     .replica_at("postgres://app@replica-2/app", Placement::new().zone("eu-1b"))
+    ///     .zone("eu-1a") // reads stay on replica-1 while it takes them
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replica_at(mut self, options: impl Into<ConnectOptions>, placement: Placement) -> Self {
         self.replicas.push(options.into());
+        self.placements.push(placement);
         self
     }
 
@@ -217,10 +241,11 @@ impl SplitBuilder {
             return Ok(SplitConnection::from(single.await?));
         }
         let dialect = dialect_of(&primary, &urls).map_err(host_error)?;
-        let names: Vec<Arc<str>> = (1..=self.replicas.len())
-            .map(|number| Arc::from(format!("replica-{number}")))
+        let placed = (1..).zip(self.placements);
+        let placed: Vec<(Arc<str>, _)> = placed
+            .map(|(number, placement)| (Arc::from(format!("replica-{number}")), placement))
             .collect();
-        let splitter = Splitter::new(dialect, self.options, self.policy, "primary", &names);
+        let splitter = Splitter::over(dialect, self.options, self.policy, "primary", &placed);
         let splitter = splitter.map_err(host_error)?;
         // boxed: it nests deeper than SeaORM's own way of connecting, which counts against the recursion
         // limit of whoever awaits it

@@ -70,7 +70,8 @@ pub async fn wait_for_replicas<A: Application>(app: &A, count: usize) -> Result<
             let nodes = app.status().nodes.into_iter();
             let up = nodes
                 .filter(|node| node.role == Role::Replica)
-                .filter(|node| node.health == HealthState::Up && node.staleness.is_some());
+                .filter(|node| matches!(node.health, HealthState::Up | HealthState::Ramping))
+                .filter(|node| node.staleness.is_some());
             if up.count() == count {
                 return;
             }

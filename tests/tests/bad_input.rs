@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use orm_split::sea_orm::{Refusal, SplitBuilder, SplitConnection, split_error};
+use orm_split::sea_orm::{
+    HealthState, Placement, Refusal, SplitBuilder, SplitConnection, split_error,
+};
 use orm_split_tests::app::{self, counter};
 use orm_split_tests::bad_input::{self, with_password};
 use orm_split_tests::kit::postgres::{APP_PASSWORD, Cluster, Stop};
@@ -77,6 +79,28 @@ async fn settings_that_cannot_be_used_are_refused_by_field_value_and_what_is_acc
                 .checkout_deadline(Duration::ZERO),
             "checkout_deadline",
             "0ns",
+        ),
+        (
+            builder()
+                .primary(postgres.as_str())
+                .replica_at("postgres://app@replica/app", Placement::new().weight(0)),
+            "replica-1.weight",
+            "0",
+        ),
+        (
+            builder()
+                .primary(postgres.as_str())
+                .replica_at("postgres://app@replica/app", Placement::new().zone("")),
+            "replica-1.zone",
+            "\"\"",
+        ),
+        (
+            builder()
+                .primary(postgres.as_str())
+                .replica("postgres://app@replica/app")
+                .zone(" "),
+            "zone",
+            "\" \"",
         ),
     ];
     for (builder, field, value) in cases {
@@ -176,6 +200,12 @@ async fn go_wrong() -> Result<()> {
     for _ in 0..50 {
         counter::Entity::find_by_id(1).one(&db).await?;
     }
+    let down = async {
+        while db.status().nodes.get(1).map(|node| node.health) != Some(HealthState::Down) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), down).await?;
     let wrong =
         sea_orm::ConnectionTrait::execute_unprepared(&db, "SELECT nonsense FROM nowhere").await;
     let texts = [

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use diesel_async::RunQueryDsl;
-use orm_split::diesel::{PoolOptions, SplitError};
+use orm_split::diesel::{Placement, PoolOptions, SplitError};
 use orm_split_tests::application::{Application, Settings};
 use orm_split_tests::bad_input;
 use orm_split_tests::diesel_app::Pool;
@@ -68,6 +68,21 @@ async fn settings_that_cannot_be_used_are_refused_by_field_value_and_what_is_acc
             builder().checkout_deadline(Duration::ZERO),
             "checkout_deadline",
             "0ns",
+        ),
+        (
+            builder().replica_at("postgres://app@replica/app", Placement::new().weight(0)),
+            "replica-1.weight",
+            "0",
+        ),
+        (
+            builder().replica_at("postgres://app@replica/app", Placement::new().zone("")),
+            "replica-1.zone",
+            "\"\"",
+        ),
+        (
+            builder().replica("postgres://app@replica/app").zone(" "),
+            "zone",
+            "\" \"",
         ),
     ];
     for (builder, field, value) in cases {

@@ -361,7 +361,7 @@ async fn after_connect_runs_once_on_each_node_before_its_first_read_and_cannot_w
         cause.contains("its `after_connect` failed: Custom Error: not yet"),
         "{cause}"
     );
-    let up = wait_for_node(&db, 1, |node| node.health == HealthState::Up).await?;
+    let up = wait_for_node(&db, 1, |node| node.health == HealthState::Ramping).await?;
     ensure!(
         up.remark
             .is_some_and(|r| r.contains("`after_connect` wrote"))

@@ -13,7 +13,7 @@ use crate::clock::Moment;
 use crate::config::Consistency;
 use crate::connected::Connected;
 use crate::freshness::{Asked, Evidence, Freshness, Verdict};
-use crate::health::HealthEvent;
+use crate::health::{HealthEvent, Seen};
 use crate::identity::Identity;
 use crate::intent::Intent;
 use crate::mode::Hint;
@@ -78,7 +78,13 @@ impl Real {
             Role::Replica
         };
         let published = Node::new(NodeId(node), Arc::from("node"), role);
-        published.observe(HealthEvent::ProbeSucceeded, None);
+        let seen = Seen {
+            now: Moment::NEVER,
+            successes: 0,
+            may_eject: false,
+            jitter: 0.0,
+        };
+        let _changed = published.observe(HealthEvent::ProbeSucceeded, None, &seen, None);
         if let Some(evidence) = self.evidence(node) {
             let _changed = published.publish(&evidence);
         }
@@ -160,7 +166,7 @@ impl Protocol for Real {
     fn admits(&self, node: usize, session: usize, now: Moment) -> bool {
         let candidate = Arc::new(self.node(node));
         let request = self.request(session, now);
-        Survey::of(&[candidate], &request, now).admitted != 0
+        Survey::of(&[candidate], &request, now).eligible != 0
     }
 
     fn still_serves(&self, node: usize, conn: &Conn<u64>, session: usize, now: Moment) -> bool {
