@@ -55,6 +55,10 @@ pub mod freshness {}
 #[doc = include_str!("../docs/rollout.md")]
 pub mod rollout {}
 
+#[cfg(feature = "sea-orm")]
+#[doc = include_str!("../docs/selection.md")]
+pub mod selection {}
+
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "sea-orm"))]
 #[doc = include_str!("../README.md")]
