@@ -381,8 +381,12 @@ impl<'a, S: Statement> Run<'a, S> {
             .error
             .as_ref()
             .map(|error| self.statement.describe(error));
-        self.shared
-            .blame(node, (failure.since, failure.generation), failure.fault, message);
+        self.shared.blame(
+            node,
+            (failure.since, failure.generation),
+            failure.fault,
+            message,
+        );
     }
 
     fn remember(&mut self, node: &Node, failure: &Failure<S::Error>) {

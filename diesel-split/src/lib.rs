@@ -73,11 +73,11 @@ pub use node_connection::NodeConnection;
 #[cfg(feature = "tower")]
 pub use orm_split_core::tower;
 pub use orm_split_core::{
-    Adaptive, AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fallback, Fault,
-    HealthState, Hint, Intent, LeastInFlight, MemberStatus, Mode, NodeStatus, Phase, Placement, PrimaryLoss,
-    Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route, Select, Session, SessionToken,
-    ShadowNode, ShadowStatus, SplitError, Status, TokenError, TokenKeys, TokenRefusal,
-    UserFunctions, Would,
+    Adaptive, AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fallback,
+    Fault, HealthState, Hint, Intent, LeastInFlight, MemberStatus, Mode, NodeStatus, Phase,
+    Placement, PrimaryLoss, Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route, Select,
+    Session, SessionToken, ShadowNode, ShadowStatus, SplitError, Status, TokenError, TokenKeys,
+    TokenRefusal, UserFunctions, Would,
 };
 pub use pool::SplitPool;
 pub use pool_of_node::{ExistingPool, PoolKind, PoolOptions, PoolState};

@@ -120,11 +120,11 @@ pub use error::split_error;
 #[cfg(feature = "tower")]
 pub use orm_split_core::tower;
 pub use orm_split_core::{
-    Adaptive, AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fallback, Fault,
-    HealthState, Hint, Intent, LeastInFlight, MemberStatus, Mode, NodeStatus, Phase, Placement, PrimaryLoss,
-    Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route, Select, Session, SessionToken,
-    ShadowNode, ShadowStatus, SplitError, Status, TokenError, TokenKeys, TokenRefusal,
-    UserFunctions, Would,
+    Adaptive, AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fallback,
+    Fault, HealthState, Hint, Intent, LeastInFlight, MemberStatus, Mode, NodeStatus, Phase,
+    Placement, PrimaryLoss, Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route, Select,
+    Session, SessionToken, ShadowNode, ShadowStatus, SplitError, Status, TokenError, TokenKeys,
+    TokenRefusal, UserFunctions, Would,
 };
 pub use prepare::Preparing;
 #[cfg(feature = "rbac")]
