@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::backend::{Hold, Statement};
 use crate::clock::Moment;
 use crate::connected::Connected;
+use crate::ended::{Ended, Failure};
 use crate::error::{AttemptFailure, Phase, SplitError};
 use crate::fallback::{Full, Place};
 use crate::fault::Fault;
@@ -30,39 +31,6 @@ const REPLICA_ATTEMPTS: usize = 2;
 
 /// How the beginning of a read-only transaction is shown.
 const BEGIN_READ_ONLY: &str = "BEGIN READ ONLY";
-
-/// How one attempt ended without a result.
-enum Ended<E> {
-    /// The replica is no longer fresh enough; nothing was sent.
-    NotFresh,
-    /// No replica is up, and the primary takes no more of their reads.
-    Full(Full),
-    Failed(Failure<E>),
-}
-
-impl<E> Ended<E> {
-    fn gave_up(phase: Phase, fault: Fault, since: Moment, generation: Option<u64>) -> Self {
-        let error = None;
-        Self::Failed(Failure {
-            phase,
-            fault,
-            since,
-            error,
-            generation,
-        })
-    }
-}
-
-struct Failure<E> {
-    phase: Phase,
-    fault: Fault,
-    /// When the connection was opened; before there is one, when its checkout began.
-    since: Moment,
-    /// The host's error, unless we gave up waiting.
-    error: Option<E>,
-    /// Of the connection, if there was one.
-    generation: Option<u64>,
-}
 
 /// A statement on its way: everything that outlives one attempt.
 struct Run<'a, S> {
