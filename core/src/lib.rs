@@ -68,6 +68,8 @@ mod model;
 mod monitor;
 mod node;
 mod node_id;
+#[cfg(test)]
+mod node_tests;
 mod observe;
 mod opening;
 mod option_methods;

@@ -39,6 +39,7 @@ const LAYERS: [&[&str]; 10] = [
     &["address", "postgres", "sqlstate"],
     &[
         "node",
+        "node_tests",
         "awaited",
         "in_flight",
         "topology",

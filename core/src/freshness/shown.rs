@@ -77,7 +77,7 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    pub(super) const NOTHING: Self = Self {
+    pub(crate) const NOTHING: Self = Self {
         fresh_as_of: None,
         stale_as_of: None,
         shared: false,
