@@ -21,6 +21,8 @@ const FORGETS: f32 = 10.0;
 const DRIFTS: f32 = 5.0;
 /// Nodes that differ by less, about a fifth, are equally fast: it is noise.
 pub(crate) const DEAD_ZONE: f32 = 0.2;
+/// What [`exp`] may be wrong by, as a part of what lies in doubt.
+const ROUNDING: f32 = 0.01;
 
 /// The running average of one node.
 ///
@@ -112,10 +114,24 @@ impl Slowness {
         if average - best < DEAD_ZONE {
             return 1.0;
         }
+        let above = (average - best) * exp(-self.drift(now));
+        if above < DEAD_ZONE { 1.0 } else { exp(above) }
+    }
+
+    /// Whether [`over`](Self::over) is above 1, as far as that can be told without an exponential: 1 - x is
+    /// never more than e^-x.
+    pub(crate) fn is_beyond_doubt(&self, best: f32, now: Moment) -> bool {
+        let average = self.average();
+        average.is_some_and(|average| {
+            (average - best) * (1.0 - self.drift(now)) > DEAD_ZONE + ROUNDING
+        })
+    }
+
+    /// The time since the last sample, in that of [`DRIFTS`].
+    fn drift(&self, now: Moment) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "seconds in nanoseconds")]
         let pause = now.0.saturating_sub(self.sampled_at().0) as f32;
-        let above = (average - best) * exp(pause * (-1e-9 / DRIFTS));
-        if above < DEAD_ZONE { 1.0 } else { exp(above) }
+        pause * (1e-9 / DRIFTS)
     }
 }
 
@@ -202,6 +218,21 @@ mod tests {
         assert!((over(5.0) - 2.333).abs() < 0.01, "{}", over(5.0));
         assert!(over(12.0) > 1.0);
         assert!((over(12.5) - 1.0).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn who_is_slow_beyond_doubt_is_slow_and_who_was_measured_lately_is_in_no_doubt() {
+        let fast = measured(MS);
+        for tenths in 10..200 {
+            let slow = measured(MS * tenths / 10);
+            for tick in 0..400 {
+                let now = at(f64::from(tick) / 20.0);
+                let is_slow = slow.over(best(&fast), now) > 1.0;
+                assert!(is_slow || !slow.is_beyond_doubt(best(&fast), now));
+            }
+            let is_slow = slow.over(best(&fast), at(0.0)) > 1.25;
+            assert!(!is_slow || slow.is_beyond_doubt(best(&fast), at(0.0)));
+        }
     }
 
     #[test]

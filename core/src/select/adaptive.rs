@@ -30,9 +30,14 @@ pub struct Adaptive;
 
 impl Select for Adaptive {
     fn select<'a>(&self, candidates: Candidates<'a>, rng: &mut dyn Rng) -> Candidate<'a> {
-        let best = candidates.best();
+        let (best, its_load) = candidates.fastest();
         candidates.least(rng, |candidate| {
-            candidate.slowness_over(best) * candidate.load()
+            let load = candidate.load();
+            // most of the price of a choice among slow ones would be to tell by how much they lose
+            if load >= its_load && candidate.is_slow_beyond_doubt(best) {
+                return f32::INFINITY;
+            }
+            candidate.slowness_over(best) * load
         })
     }
 }

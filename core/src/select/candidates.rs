@@ -136,21 +136,24 @@ impl<'a> Candidates<'a> {
     /// ```
     #[must_use]
     pub fn slowness(&self, candidate: Candidate<'a>) -> f32 {
-        candidate.slowness_over(self.best())
+        candidate.slowness_over(self.fastest().0)
     }
 
-    /// The lowest average of logarithms.
-    pub(super) fn best(&self) -> f32 {
-        let (mut best, mut rest) = (f32::INFINITY, self.mask);
+    /// The lowest average of logarithms, and the load of the candidate that has it; both infinite if nothing
+    /// was measured.
+    pub(super) fn fastest(&self) -> (f32, f32) {
+        let (mut best, mut fastest, mut rest) = (f32::INFINITY, None, self.mask);
         while let Some(node) = self.nodes.get(rest.trailing_zeros() as usize) {
             rest &= rest.wrapping_sub(1);
             if let Some(average) = node.slowness.average()
                 && average < best
             {
-                best = average;
+                (best, fastest) = (average, Some(node));
             }
         }
-        best
+        let now = self.now;
+        let load = fastest.map(|node| Candidate { node, now }.load());
+        (best, load.unwrap_or(f32::INFINITY))
     }
 
     /// The candidate so many places after the first, which must be less than there are.
@@ -243,5 +246,10 @@ impl<'a> Candidate<'a> {
 
     pub(super) fn slowness_over(self, best: f32) -> f32 {
         self.node.slowness.over(best, self.now)
+    }
+
+    /// Whether [`slowness_over`](Self::slowness_over) is above 1; `false` also if that takes more than a look.
+    pub(super) fn is_slow_beyond_doubt(self, best: f32) -> bool {
+        self.node.slowness.is_beyond_doubt(best, self.now)
     }
 }
