@@ -93,7 +93,7 @@ impl<'a, S: Statement> Run<'a, S> {
         loop {
             let decision = match forced {
                 Some(reason) => Decision {
-                    node: self.shared.topology.primary(),
+                    node: Arc::clone(&self.shared.primary),
                     reason,
                 },
                 None => self.shared.route(&self.request),
@@ -106,7 +106,7 @@ impl<'a, S: Statement> Run<'a, S> {
                     continue;
                 }
             }
-            let node = Arc::clone(decision.node);
+            let node = decision.node;
             match self.attempt(&node, decision.reason).await {
                 Ok(output) => {
                     self.note_transaction(true);
@@ -217,7 +217,7 @@ impl<'a, S: Statement> Run<'a, S> {
     /// A connection of a group was `taken` that leads to a member which may not serve; another may.
     async fn look_further(
         &self,
-        node: &Node,
+        node: &Arc<Node>,
         reason: Reason,
         mut taken: (S::Connection, Connected),
     ) -> Result<(S::Connection, Connected), Ended<S::Error>> {
@@ -242,7 +242,10 @@ impl<'a, S: Statement> Run<'a, S> {
 
     /// Waits for a connection: on a replica no longer than the checkout deadline, nor once the node
     /// is down. The primary's pool keeps its own time limit, as before the library was there.
-    async fn checkout(&self, node: &Node) -> Result<(S::Connection, Connected), Ended<S::Error>> {
+    async fn checkout(
+        &self,
+        node: &Arc<Node>,
+    ) -> Result<(S::Connection, Connected), Ended<S::Error>> {
         let mut checkout = pin!(self.statement.checkout(node));
         let gave_up = |fault| Ended::gave_up(Phase::Checkout, fault, self.request.now, None);
         let result = match node.role {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -190,6 +191,7 @@ impl Hold {
 /// future is dropped half-way.
 ///
 /// ```
+/// use std::sync::Arc;
 /// use orm_split_core::{Connected, Fault, Hold, Node, SplitError, Statement};
 ///
 /// /// Answers with the name of the node that it ran on.
@@ -200,7 +202,7 @@ impl Hold {
 ///     type Output = String;
 ///     type Error = SplitError;
 ///
-///     async fn checkout(&self, node: &Node) -> Result<(String, Connected), SplitError> {
+///     async fn checkout(&self, node: &Arc<Node>) -> Result<(String, Connected), SplitError> {
 ///         Ok((node.name().to_owned(), self.0.trusted_connection(node)))
 ///     }
 ///
@@ -240,7 +242,7 @@ pub trait Statement: Sync {
     /// identified first (see [`Splitter::identify`](crate::Splitter::identify)).
     fn checkout(
         &self,
-        node: &Node,
+        node: &Arc<Node>,
     ) -> impl Future<Output = Result<(Self::Connection, Connected), Self::Error>> + Send;
 
     /// Gives an unused connection back.

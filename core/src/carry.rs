@@ -66,7 +66,7 @@ impl Splitter {
     /// The session is as before if the future is dropped.
     pub async fn resume(&self, session: SessionKey, token: &str) -> Result<(), TokenError> {
         let shared = &self.shared;
-        if shared.topology.replicas().is_empty() {
+        if shared.topology().replicas().is_empty() {
             return Ok(());
         }
         let claims = shared.token_keys()?.check(token, SystemTime::now())?;
@@ -129,7 +129,8 @@ impl Shared {
 
     /// Whether every node reads what the primary writes.
     fn nobody_can_lag(&self) -> bool {
-        let mut replicas = self.topology.replicas().iter();
+        let topology = self.topology();
+        let mut replicas = topology.replicas().iter();
         replicas.all(|node| node.shares_storage())
     }
 
@@ -145,11 +146,11 @@ impl Shared {
                     Known::Yes(known) => return known,
                     Known::NotYet => {}
                 }
-                self.topology.primary().probe_wanted.notify_one();
+                self.primary.probe_wanted.notify_one();
                 learned.await;
             }
         };
-        if self.topology.replicas().is_empty() {
+        if self.topology().replicas().is_empty() {
             return None; // nothing is sampled
         }
         tokio::time::timeout(limit, until_known).await.ok()

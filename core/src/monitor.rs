@@ -37,7 +37,8 @@ impl Monitor {
     #[expect(clippy::disallowed_methods, reason = "this is the monitor")]
     pub(crate) fn start(shared: &Arc<Shared>, probers: Vec<Arc<dyn Prober>>) -> Self {
         let stop = watch::Sender::new(false);
-        let nodes = shared.topology.nodes().iter();
+        let topology = shared.topology();
+        let nodes = topology.nodes().iter();
         let tasks = nodes.zip(probers).map(|(node, prober)| {
             let task = Task {
                 shared: Arc::clone(shared),
@@ -101,7 +102,7 @@ impl Task {
         if self.node.role == Role::Replica {
             // a replica is judged by the primary it should follow; a primary that stays silent is
             // given up after one probe
-            self.shared.topology.primary().was_probed().await;
+            self.shared.primary.was_probed().await;
         }
         loop {
             if self.node.group.is_one() {
@@ -261,7 +262,8 @@ impl Task {
             return;
         }
         let now = self.shared.clock.now();
-        let replicas = self.shared.topology.replicas().iter();
+        let topology = self.shared.topology();
+        let replicas = topology.replicas().iter();
         let in_use = replicas.filter(|node| node.is_selectable());
         let passed = in_use.map(|node| node.passed_as_of(now)).min();
         self.shared

@@ -80,7 +80,8 @@ impl Task {
         let shared = &self.shared;
         let now = shared.clock.now();
         let floor = shared.demand.pressing(now)?;
-        let replicas = shared.topology.replicas().iter();
+        let topology = shared.topology();
+        let replicas = topology.replicas().iter();
         let mut lacking = replicas
             .filter(|node| demand::lacks(node, floor, now))
             .peekable();

@@ -102,8 +102,9 @@ impl Shared {
     /// now: the samples that this read itself asked for were taken before its answer.
     pub(crate) fn next_read_wants(&self, reason: Reason) {
         if matches!(reason, Reason::FloorNotMet | Reason::Shadow) {
-            let (read_at, topology) = (self.clock.now(), &self.topology);
-            self.demand.raise(read_at, read_at, topology, &self.options);
+            let (read_at, topology) = (self.clock.now(), self.topology());
+            self.demand
+                .raise(read_at, read_at, &topology, &self.options);
         }
     }
 
@@ -138,15 +139,14 @@ impl Shared {
     }
 
     /// Routes once, and asks for faster sampling if a floor kept the read off the replicas.
-    pub(crate) fn route(&self, request: &Request) -> Decision<'_> {
+    pub(crate) fn route(&self, request: &Request) -> Decision {
         let now = request.now;
-        let policy = self.policy.as_ref();
+        let (policy, topology) = (self.policy.as_ref(), self.topology());
         let decision = self
             .dice
-            .roll(|rng| route::route(&self.topology, request, &self.options, policy, now, rng));
+            .roll(|rng| route::route(&topology, request, &self.options, policy, now, rng));
         if let Some(floor) = self.floor_in_want(request, decision.reason) {
-            let (topology, options) = (&self.topology, &self.options);
-            self.demand.raise(floor, now, topology, options);
+            self.demand.raise(floor, now, &topology, &self.options);
         }
         decision
     }

@@ -110,7 +110,7 @@ pub struct Would {
 }
 
 impl Would {
-    pub(crate) fn go(decision: Decision<'_>) -> Self {
+    pub(crate) fn go(decision: Decision) -> Self {
         Self {
             node: Arc::clone(&decision.node.name),
             role: decision.node.role,
@@ -181,23 +181,23 @@ impl Request {
 }
 
 /// The outcome: a node and why.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Decision<'a> {
-    pub(crate) node: &'a Arc<Node>,
+#[derive(Clone, Debug)]
+pub(crate) struct Decision {
+    pub(crate) node: Arc<Node>,
     pub(crate) reason: Reason,
 }
 
 /// Decides where a statement runs.
-pub(crate) fn route<'a>(
-    topology: &'a Topology,
+pub(crate) fn route(
+    topology: &Topology,
     request: &Request,
     options: &Options,
     policy: &dyn Select,
     now: Moment,
     rng: &mut dyn Rng,
-) -> Decision<'a> {
+) -> Decision {
     let primary = |reason| Decision {
-        node: topology.primary(),
+        node: Arc::clone(topology.primary()),
         reason,
     };
     if let Some(reason) = needs_primary(topology, request) {
@@ -211,7 +211,7 @@ pub(crate) fn route<'a>(
             preferred => preferred,
         };
         let candidates = Candidates::new(replicas, mask, now)?;
-        let node = policy.select(candidates, rng).node();
+        let node = Arc::clone(policy.select(candidates, rng).node());
         Some(Decision { node, reason })
     };
     let (mask, reason) = if survey.eligible == 0 && serves_stale(topology, options) {

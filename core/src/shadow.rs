@@ -14,7 +14,7 @@ use crate::shared::Shared;
 
 impl Shared {
     /// In shadow mode: where the statement would go otherwise. Nodes are sampled for it as they would be then.
-    pub(crate) fn would(&self, request: &Request) -> Option<Decision<'_>> {
+    pub(crate) fn would(&self, request: &Request) -> Option<Decision> {
         (request.kept == Some(Reason::Shadow)).then(|| self.route(&unkept(request)))
     }
 
@@ -23,14 +23,15 @@ impl Shared {
         let Some(would) = self.would(request) else {
             return;
         };
-        self.shadow.would_run(would);
+        self.shadow.would_run(&would);
         request.would_leave = would.node.role() == Role::Replica;
         if request.intent != Intent::Read {
             return;
         }
         // what asks for the primary, or has to be there, a naive splitter leaves there too
         if is_of_replicas(would.reason) {
-            let (unkept, replicas) = (unkept(request), self.topology.replicas());
+            let (unkept, topology) = (unkept(request), self.topology());
+            let replicas = topology.replicas();
             let survey = Survey::of(replicas, &unkept, request.now);
             self.shadow.were_behind(replicas, &survey);
             let waits = self.would_wait(&unkept, would.reason);

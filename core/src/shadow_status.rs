@@ -121,7 +121,7 @@ impl Shadow {
         }
     }
 
-    pub(crate) fn would_run(&self, decision: Decision<'_>) {
+    pub(crate) fn would_run(&self, decision: &Decision) {
         add_to(self.reasons.get(decision.reason.index()));
         let node = self.nodes.get(decision.node.id().index());
         add_to(node.map(|node| &node.would_serve));

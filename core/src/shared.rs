@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -34,7 +35,9 @@ pub(crate) struct Shared {
     pub(crate) policy: Arc<dyn Select>,
     pub(crate) rollout: Rollout,
     pub(crate) shadow: Shadow,
-    pub(crate) topology: Topology,
+    /// Takes writes; the first node of every topology.
+    pub(crate) primary: Arc<Node>,
+    topology: ArcSwap<Topology>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) misroutes: Misroutes,
     pub(crate) intents: Intents,
@@ -71,7 +74,8 @@ impl Shared {
             shadow: Shadow::over(&topology),
             options,
             policy,
-            topology,
+            primary: Arc::clone(topology.primary()),
+            topology: ArcSwap::from_pointee(topology),
             sessions,
             misroutes: Misroutes::default(),
             intents: Intents::default(),
@@ -85,6 +89,11 @@ impl Shared {
             ejecting: Mutex::new(()),
             learned: Notify::new(),
         }
+    }
+
+    /// The nodes of this moment.
+    pub(crate) fn topology(&self) -> Guard<Arc<Topology>> {
+        self.topology.load()
     }
 
     /// What a statement needs.
@@ -101,8 +110,7 @@ impl Shared {
 
     /// A place on the primary for a read that no replica could take.
     pub(crate) async fn fallback_place(&self) -> Result<Place, Full> {
-        let mut replicas = self.topology.replicas().iter();
-        let is_up = replicas.any(|node| node.is_selectable());
+        let is_up = (self.topology().replicas().iter()).any(|node| node.is_selectable());
         self.fallback.place(is_up).await
     }
 
@@ -111,13 +119,15 @@ impl Shared {
         if !failed.is_empty() {
             return failed;
         }
-        let replicas = self.topology.replicas().iter();
+        let topology = self.topology();
+        let replicas = topology.replicas().iter();
         replicas.filter_map(|node| node.last_failure()).collect()
     }
 
     /// Whether a read that failed may be tried elsewhere, although its node is none the worse for it.
     pub(crate) fn may_retry(&self) -> bool {
-        let replicas = self.topology.replicas().iter();
+        let topology = self.topology();
+        let replicas = topology.replicas().iter();
         let reads = replicas
             .map(|node| node.served.load(Ordering::Relaxed))
             .sum();
@@ -143,7 +153,7 @@ impl Shared {
     pub(crate) fn shadow_awaits(&self, written_at: Moment) {
         if self.rollout.mode() == Mode::Shadow {
             self.demand
-                .raise(written_at, written_at, &self.topology, &self.options);
+                .raise(written_at, written_at, &self.topology(), &self.options);
         }
     }
 
@@ -159,7 +169,8 @@ impl Shared {
         let result = change(&mut freshness);
         let mut changes = Vec::new();
         let mut groups = Vec::new();
-        for node in self.topology.nodes() {
+        let topology = self.topology();
+        for node in topology.nodes() {
             let (evidence, members) = match node.id.replica_index() {
                 None => (Some(freshness.primary_evidence()), None),
                 Some(index) => (freshness.evidence(index), freshness.group(index)),
@@ -190,7 +201,7 @@ impl Shared {
 
     fn epoch_began(&self, epoch: u64, timeline: Option<u32>) {
         tracing::info!(epoch, timeline, "a primary was identified");
-        for node in self.topology.replicas() {
+        for node in self.topology().replicas() {
             node.probe_wanted.notify_one();
         }
     }

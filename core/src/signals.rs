@@ -36,7 +36,8 @@ impl Shared {
         let changed = {
             // one after the other, or the last two would both be ejected
             let _one_at_a_time = self.ejecting.lock();
-            let replicas = self.topology.replicas().iter();
+            let topology = self.topology();
+            let replicas = topology.replicas().iter();
             let mut others = replicas.filter(|other| other.id != node.id);
             let may_eject = others.any(|other| other.is_selectable());
             let seen = self.seen(node, may_eject);
@@ -59,7 +60,7 @@ impl Shared {
 
     fn observe(&self, node: &Node, event: HealthEvent, message: Option<String>, may_eject: bool) {
         let seen = self.seen(node, may_eject);
-        if let Some(changed) = node.observe(event, message, &seen, self.topology.best()) {
+        if let Some(changed) = node.observe(event, message, &seen, self.topology().best()) {
             node.tell_health(&changed);
         }
     }

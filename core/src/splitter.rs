@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use parking_lot::Mutex;
 
 use crate::attempt;
@@ -94,7 +95,8 @@ impl Splitter {
     pub async fn start(&self, probers: Vec<Arc<dyn Prober>>) {
         *self.monitor.lock() = Some(Monitor::start(&self.shared, probers));
         let limit = self.shared.options.probe_deadline * 2;
-        let all = self.shared.topology.nodes().iter();
+        let topology = self.topology();
+        let all = topology.nodes().iter();
         let probed = futures_util::future::join_all(all.map(|node| node.was_probed()));
         drop(tokio::time::timeout(limit, probed).await);
     }
@@ -111,10 +113,16 @@ impl Splitter {
         self.shared.dice.seed(seed);
     }
 
-    /// The nodes.
+    /// The nodes of this moment.
     #[must_use]
-    pub fn topology(&self) -> &Topology {
-        &self.shared.topology
+    pub fn topology(&self) -> Arc<Topology> {
+        Guard::into_inner(self.shared.topology())
+    }
+
+    /// The node that takes writes.
+    #[must_use]
+    pub fn primary(&self) -> &Arc<Node> {
+        &self.shared.primary
     }
 
     /// What was configured.
@@ -285,7 +293,8 @@ impl Splitter {
     /// Refusals known now, by node: what a builder turns into errors.
     #[must_use]
     pub fn refusals(&self) -> Vec<SplitError> {
-        let nodes = self.shared.topology.nodes().iter();
+        let topology = self.topology();
+        let nodes = topology.nodes().iter();
         let refused = nodes.filter_map(|node| {
             let refusal = node.refusal()?;
             let node = node.name.to_string();

@@ -198,7 +198,8 @@ impl Status {
 impl Shared {
     pub(crate) fn status(&self) -> Status {
         let (epoch, newest) = self.freshness(|f| (f.epoch(), f.newest_position()));
-        let nodes = self.topology.nodes().iter();
+        let topology = self.topology();
+        let nodes = topology.nodes().iter();
         let counters = self.counters.iter().enumerate();
         let known = self.intents.known();
         let fallback = self.fallback.use_now();
@@ -209,7 +210,7 @@ impl Shared {
                 .collect(),
             mode: self.rollout.mode(),
             read_share: self.rollout.share(),
-            shadow: self.shadow.status(&self.topology),
+            shadow: self.shadow.status(&topology),
             epoch,
             sessions: self.sessions.len(),
             reads_that_waited: self.waits.served.load(Ordering::Relaxed),

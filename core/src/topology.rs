@@ -80,12 +80,6 @@ impl Topology {
         &self.nodes[0]
     }
 
-    /// The node in a form that can be kept.
-    #[must_use]
-    pub fn shared(&self, node: &Node) -> &Arc<Node> {
-        self.nodes.get(node.id.0).unwrap_or_else(|| self.primary())
-    }
-
     /// Those of some replicas that stand where this process runs, or all of them if none does.
     pub(crate) fn nearest(&self, replicas: u64) -> u64 {
         match replicas & self.local {

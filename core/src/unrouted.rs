@@ -59,8 +59,7 @@ impl Splitter {
 
     /// Counts a transaction on the primary.
     pub fn count_transaction(&self) {
-        self.shared
-            .count(self.shared.topology.primary(), Reason::Transaction);
+        self.shared.count(&self.shared.primary, Reason::Transaction);
     }
 
     /// Shows a statement of a transaction: it runs on the transaction's `node` without being routed.

@@ -36,7 +36,8 @@ impl Shared {
             return false;
         };
         let until = request.now.after(self.options.read_wait);
-        let replicas = route::untried(self.topology.replicas().iter(), request);
+        let topology = self.topology();
+        let replicas = route::untried(topology.replicas().iter(), request);
         let mut up = replicas.filter(|node| node.is_selectable());
         up.any(|node| floor.after(node.lag_at_least()) < until)
     }
@@ -46,7 +47,7 @@ impl Shared {
             let mut learned = pin!(self.learned.notified());
             // before looking, or what is learned in between would wake nobody
             learned.as_mut().enable();
-            if route::some_replica_serves(&self.topology, request, self.clock.now()) {
+            if route::some_replica_serves(&self.topology(), request, self.clock.now()) {
                 return;
             }
             learned.await;

@@ -46,6 +46,7 @@ const LAYERS: [&[&str]; 10] = [
         "fallback",
         "ended",
         "group",
+        "per_node",
     ],
     &["select", "admitted", "route", "demand", "observe"],
     &[

@@ -2,6 +2,7 @@
 
 mod fake;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fake::{World, asks, concerned};
@@ -231,7 +232,7 @@ async fn a_transaction_that_outlives_its_replicas_crash_lets_nobody_read_what_is
     options.max_staleness = None;
     let world = World::start(1, options).await;
     world.pool_connections();
-    let node = &world.splitter.topology().nodes()[1];
+    let node = &Arc::clone(&world.splitter.topology().nodes()[1]);
     let connected = world.splitter.trusted_connection(node);
     world.replica(1).crash(50);
     sleep(Duration::from_secs(2)).await;

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use orm_split_core::{
-    ConfigError, Dialect, Node, Options, Placement, Prober, Refusal, Select, SplitError, Splitter,
-    address,
+    ConfigError, Dialect, Node, Options, PerNode, Placement, Prober, Refusal, Select, SplitError,
+    Splitter, address,
 };
 
 use crate::lease;
@@ -76,14 +76,16 @@ pub(crate) async fn assemble<C: NodeConnection>(
         .collect();
     let splitter = Splitter::over(C::DIALECT, options, policy, "primary", &placed)?;
     let splitter = Arc::new(splitter);
-    let mut pools = vec![make(&splitter, 0, checked.primary_given(), &checked)?];
-    for (index, replica) in replicas.into_iter().enumerate() {
-        pools.push(make(&splitter, index + 1, replica, &checked)?);
-    }
-    let probers = pools.iter().map(|(_, prober)| Arc::clone(prober)).collect();
-    let pools: Vec<_> = pools.into_iter().map(|(pool, _)| pool).collect();
-    if let Some(primary) = pools.first() {
-        splitter.primary_holds(primary.state().max_size);
+    let given = std::iter::once(checked.primary_given()).chain(replicas);
+    let pools = PerNode::default();
+    let mut probers = Vec::new();
+    for (node, given) in splitter.topology().nodes().iter().zip(given) {
+        let (pool, prober) = make(&splitter, node, given, &checked)?;
+        if node.is_primary() {
+            splitter.primary_holds(pool.state().max_size);
+        }
+        pools.set(node, pool);
+        probers.push(prober);
     }
     let split = Split::new(Arc::clone(&splitter), pools);
     if !placed.is_empty() {
@@ -102,12 +104,10 @@ type Made<C> = (Arc<dyn PoolOfNode<C>>, Arc<dyn Prober>);
 
 fn make<C: NodeConnection>(
     splitter: &Arc<Splitter>,
-    index: usize,
+    node: &Arc<Node>,
     given: Given<C>,
     checked: &Checked<C>,
 ) -> Result<Made<C>, SplitError> {
-    let nodes = splitter.topology().nodes();
-    let node: &Arc<Node> = nodes.get(index).unwrap_or(splitter.topology().primary());
     let (pool, url) = match given {
         Given::Pool(ExistingPool(pool)) => {
             splitter.remark(
@@ -145,7 +145,7 @@ async fn start<C: NodeConnection>(
     is_lazy: bool,
 ) -> Result<(), SplitError> {
     let splitter = &split.splitter;
-    let primary = splitter.topology().primary();
+    let primary = splitter.primary();
     if C::DIALECT == Dialect::Sqlite && !is_lazy {
         // the replicas are views of a file that the primary's first connection may have to create
         drop(split.checkout(primary, &lease::Setup::default()).await?);

@@ -272,11 +272,20 @@ impl<C: NodeConnection> SplitConnection<C> {
     }
 
     /// The connection to `node` that the handle holds, or one of its pool.
-    pub(crate) async fn checkout(&self, node: &Node) -> Result<(Lease<C>, Connected), HostError> {
+    pub(crate) async fn checkout(
+        &self,
+        node: &Arc<Node>,
+    ) -> Result<(Lease<C>, Connected), HostError> {
         let (held, setup) = {
             let mut slots = self.slots.lock();
             (slots.take(node.id()), slots.setup.clone())
         };
+        // one of a node that is gone must not pass for one of the node that has its place now
+        let (held, other) = match held {
+            Some(lease) if !Arc::ptr_eq(&lease.node, node) => (None, Some(lease)),
+            held => (held, None),
+        };
+        drop(other);
         if let Some(mut lease) = held {
             let is_broken = lease.connection().is_broken();
             if node.is_primary() && self.is_held() {
@@ -298,7 +307,7 @@ impl<C: NodeConnection> SplitConnection<C> {
 
     /// A connection to the primary, for what is not routed.
     pub(crate) async fn lease_primary(&self) -> QueryResult<Leased<'_, C>> {
-        let primary = self.split.splitter.topology().primary();
+        let primary = self.split.splitter.primary();
         let checkout = self.checkout(primary).await;
         let (lease, _) = checkout.map_err(|error| self.host_error(error))?;
         Ok(Leased::new(lease, self, self.is_held()))

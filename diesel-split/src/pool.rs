@@ -159,7 +159,8 @@ impl<C: NodeConnection> Clone for SplitPool<C> {
 
 impl<C: NodeConnection> fmt::Debug for SplitPool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nodes = self.split.splitter.topology().nodes().iter();
+        let topology = self.split.splitter.topology();
+        let nodes = topology.nodes().iter();
         let names: Vec<&str> = nodes.map(|node| node.name()).collect();
         f.debug_struct("SplitPool")
             .field("nodes", &names)

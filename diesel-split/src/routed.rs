@@ -2,6 +2,8 @@
 //!
 //! Decides nothing: core calls checkout and execute in the order that it sees fit.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 use futures_util::future::BoxFuture;
 use orm_split_core::{
@@ -63,7 +65,7 @@ where
     type Output = K::Output;
     type Error = HostError;
 
-    async fn checkout(&self, node: &Node) -> Result<(Lease<C>, Connected), HostError> {
+    async fn checkout(&self, node: &Arc<Node>) -> Result<(Lease<C>, Connected), HostError> {
         self.handle.checkout(node).await
     }
 

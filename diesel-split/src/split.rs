@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use orm_split_core::{Connected, Fault, Node, SplitError, Splitter};
-use parking_lot::RwLock;
+use orm_split_core::{Connected, Fault, Node, PerNode, SplitError, Splitter};
 
 use crate::lease::{Lease, Setup};
 use crate::node_connection::NodeConnection;
@@ -13,35 +12,30 @@ use crate::pool_of_node::{NoConnection, PoolOfNode, PoolState, failure};
 /// Shared by a pool and all connections that came from it.
 pub(crate) struct Split<C: NodeConnection> {
     pub(crate) splitter: Arc<Splitter>,
-    /// In the order of the topology, the primary first; none once closed.
-    pools: RwLock<Vec<Arc<dyn PoolOfNode<C>>>>,
+    /// None once closed.
+    pools: PerNode<dyn PoolOfNode<C>>,
     pub(crate) types: Arc<C::Types>,
 }
 
 impl<C: NodeConnection> Split<C> {
-    pub(crate) fn new(splitter: Arc<Splitter>, pools: Vec<Arc<dyn PoolOfNode<C>>>) -> Self {
+    pub(crate) fn new(splitter: Arc<Splitter>, pools: PerNode<dyn PoolOfNode<C>>) -> Self {
         Self {
             splitter,
-            pools: RwLock::new(pools),
+            pools,
             types: Arc::default(),
         }
     }
 
     fn pool(&self, node: &Node) -> Result<Arc<dyn PoolOfNode<C>>, SplitError> {
-        let pools = self.pools.read();
-        pools
-            .get(node.id().index())
-            .cloned()
-            .ok_or(SplitError::Closed)
+        self.pools.get(node).ok_or(SplitError::Closed)
     }
 
     /// A connection out of the pool of `node`.
     pub(crate) async fn checkout(
         &self,
-        node: &Node,
+        node: &Arc<Node>,
         setup: &Setup,
     ) -> Result<(Lease<C>, Connected), SplitError> {
-        let node = self.splitter.topology().shared(node);
         // the pool looks at the connection before it hands it out; if the evidence about the node is
         // voided in between, the pool is asked once more
         for _ in 0..CHECKOUTS {
@@ -73,15 +67,14 @@ impl<C: NodeConnection> Split<C> {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.pools.read().is_empty()
+        self.pools.get(self.splitter.primary()).is_none()
     }
 
     /// Names and states of the pools, the primary's first; none once closed.
     pub(crate) fn states(&self) -> Vec<(Arc<str>, PoolState)> {
-        let pools = self.pools.read();
-        let nodes = self.splitter.topology().nodes().iter();
-        let named = nodes.zip(pools.iter());
-        named
+        let pools = self.pools.all();
+        pools
+            .iter()
             .map(|(node, pool)| (Arc::from(node.name()), pool.state()))
             .collect()
     }
@@ -90,8 +83,7 @@ impl<C: NodeConnection> Split<C> {
     /// they are given back.
     pub(crate) async fn close(&self) {
         self.splitter.shut_down().await;
-        let pools = std::mem::take(&mut *self.pools.write());
-        for pool in pools {
+        for (_, pool) in self.pools.clear() {
             pool.close();
         }
     }

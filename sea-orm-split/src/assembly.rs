@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use orm_split_core::address::NodeUrl;
-use orm_split_core::{ConfigError, Dialect, Node, Prober, Refusal, SplitError, Splitter};
+use orm_split_core::{ConfigError, Dialect, Node, PerNode, Prober, Refusal, SplitError, Splitter};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr};
 
 use crate::after_connect::{AfterConnect, Readmission};
@@ -17,7 +17,7 @@ use crate::error::host_error;
 use crate::node_pool::NodePool;
 use crate::node_url::backend_of;
 use crate::prepare::Hooks;
-use crate::split::Split;
+use crate::split::{Pooled, Split};
 
 /// One node: its connection as SeaORM sees it, our view of its pool, how to probe it, and a hook that
 /// has to run before it takes reads.
@@ -80,7 +80,8 @@ pub(crate) async fn assemble(
     for (node, options) in topology.replicas().iter().zip(replicas) {
         nodes.push(guarded(&given(node), &options).await?);
     }
-    let (mut connections, mut pools, mut probers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut primary_connection, mut probers) = (None, Vec::new());
+    let pools = PerNode::default();
     if let Some(primary) = nodes.first() {
         splitter.primary_holds(primary.pool.max_connections());
     }
@@ -92,19 +93,21 @@ pub(crate) async fn assemble(
             assembled.prober,
             assembled.after_connect,
         ));
-        pools.push(assembled.pool);
-        connections.push(assembled.connection);
+        let (pool, mut replica) = (assembled.pool, Some(assembled.connection));
+        if node.is_primary() {
+            primary_connection = replica.take();
+        }
+        pools.set(node, Arc::new(Pooled { pool, replica }));
     }
-    let connection = connections.remove(0);
+    let connection = primary_connection.ok_or_else(|| no_pool(splitter.primary()))?;
     let split = Arc::new(Split {
         splitter: Arc::clone(&splitter),
         pools,
-        replicas: connections,
         records_statements,
     });
     if !is_lazy && split.creates_its_file() {
         // the replicas are views of a file that the primary's first connection may have to create
-        let (leased, _) = split.checkout(topology.primary()).await?;
+        let (leased, _) = split.checkout(splitter.primary()).await?;
         leased.release();
     }
     splitter.start(probers).await;
@@ -208,7 +211,7 @@ pub(crate) fn without_after_connect(options: &mut ConnectOptions) {
 }
 
 async fn check_start(split: &Split, is_lazy: bool) -> Result<(), DbErr> {
-    let primary = split.splitter.topology().primary();
+    let primary = split.splitter.primary();
     if !is_lazy {
         let checkout = split.checkout(primary).await;
         let (leased, _) = checkout.map_err(|error| split.with_first_cause(primary, error))?;

@@ -40,7 +40,7 @@ impl Begin for SplitConnection {
         if self.may_begin_on_replica(options) {
             return Box::pin(self.begin_read_only(split, options)).await;
         }
-        let primary = split.splitter.topology().primary();
+        let primary = split.splitter.primary();
         let begun = self.begin_on(split, primary, options).await?;
         split.splitter.count_transaction();
         split.splitter.runs_in_transaction(primary, "BEGIN");
@@ -119,13 +119,14 @@ impl SplitConnection {
         node: &Node,
         options: TransactionOptions,
     ) -> Result<BegunOn, DbErr> {
-        let replica = split.replica(node);
-        let database = replica.unwrap_or(&self.primary);
+        let replica = split.replica(node)?;
+        let database = replica.as_ref().unwrap_or(&self.primary);
         let metric = self.metric.clone();
         let (database, watch) = watched(database, &split.splitter, metric, self.asks.session);
+        let births = split.births(node);
         for _ in 0..BEGINNINGS {
             let begin = database.begin_with_options(options);
-            let observed = observe(split.births(node), begin).await;
+            let observed = observe(births.as_deref(), begin).await;
             let transaction = match observed.output {
                 Ok(transaction) => transaction,
                 Err(error) => {
@@ -213,10 +214,10 @@ impl orm_split_core::Statement for BeginReadOnly<'_> {
     type Output = Begun;
     type Error = DbErr;
 
-    async fn checkout(&self, node: &Node) -> Result<(OnNode, Connected), DbErr> {
+    async fn checkout(&self, node: &Arc<Node>) -> Result<(OnNode, Connected), DbErr> {
         let begin = self.db.begin_on(self.split, node, self.options);
         let begun = begin.await?;
-        let node = Arc::clone(self.split.splitter.topology().shared(node));
+        let node = Arc::clone(node);
         let connected = begun.connected;
         Ok((OnNode { begun, node }, connected))
     }

@@ -129,7 +129,7 @@ mod tests {
             &replicas,
         );
         let splitter = splitter.expect("valid options");
-        splitter.trusted_connection(splitter.topology().primary())
+        splitter.trusted_connection(splitter.primary())
     }
 
     fn span(from: u64, until: u64) -> Span {

@@ -316,7 +316,8 @@ impl Deref for SplitConnection {
 impl fmt::Debug for SplitConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nodes = self.split.as_ref().map(|split| {
-            let nodes = split.splitter.topology().nodes().iter();
+            let topology = split.splitter.topology();
+            let nodes = topology.nodes().iter();
             nodes.map(|node| node.name().to_owned()).collect::<Vec<_>>()
         });
         f.debug_struct("SplitConnection")

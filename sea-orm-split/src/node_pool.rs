@@ -309,8 +309,8 @@ impl NodePool {
     }
 
     /// What tells the pool's idle connections apart.
-    pub(crate) fn births(&self) -> Option<&Births> {
-        self.ours.as_ref().map(|ours| ours.births.as_ref())
+    pub(crate) fn births(&self) -> Option<&Arc<Births>> {
+        self.ours.as_ref().map(|ours| &ours.births)
     }
 
     async fn ask(&self, connection: &mut Connection) -> Result<Identity, sqlx::Error> {

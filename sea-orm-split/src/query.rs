@@ -48,7 +48,7 @@ macro_rules! on_split {
     () => {
         async fn checkout(
             &self,
-            node: &orm_split_core::Node,
+            node: &std::sync::Arc<orm_split_core::Node>,
         ) -> Result<($crate::leased::Leased, orm_split_core::Connected), sea_orm::DbErr> {
             self.split.checkout(node).await
         }

@@ -91,7 +91,7 @@ impl OnReplica {
         if has_snapshot || self.was_raw.load(Ordering::Acquire) {
             return Err(needs_primary(&self.node, cause));
         }
-        let primary = split.splitter.topology().primary();
+        let primary = split.splitter.primary();
         let begin = async || {
             split
                 .splitter

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orm_split_core::{Asks, Connected, Fault, Node, SplitError, Splitter};
+use orm_split_core::{Asks, Connected, Fault, Node, PerNode, SplitError, Splitter};
 use sea_orm::{DatabaseConnection, DbErr, Statement};
 
 use crate::births::{Births, Span};
@@ -12,14 +12,19 @@ use crate::leased::{Leased, on_connection};
 use crate::node_pool::NodePool;
 use crate::query::{Callback, Kind, Routed};
 
+/// What a node's connections come from.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    pub(crate) pool: NodePool,
+    /// A replica as SeaORM sees it, to be closed together with the primary. That is closed by its owner.
+    pub(crate) replica: Option<DatabaseConnection>,
+}
+
 /// Shared by all clones of a connection that has replicas.
 #[derive(Debug)]
 pub(crate) struct Split {
     pub(crate) splitter: Arc<Splitter>,
-    /// In the order of the topology, the primary first.
-    pub(crate) pools: Vec<NodePool>,
-    /// The replicas as SeaORM sees them, to be closed together with the primary.
-    pub(crate) replicas: Vec<DatabaseConnection>,
+    pub(crate) pools: PerNode<Pooled>,
     /// Whether spans show the text of statements.
     pub(crate) records_statements: bool,
 }
@@ -43,33 +48,33 @@ impl Split {
     }
 
     /// A replica as SeaORM sees it; `None` for the primary.
-    pub(crate) fn replica(&self, node: &Node) -> Option<&DatabaseConnection> {
-        let index = node.id().index().checked_sub(1)?;
-        self.replicas.get(index)
+    pub(crate) fn replica(&self, node: &Node) -> Result<Option<DatabaseConnection>, DbErr> {
+        Ok(self.of(node)?.replica.clone())
     }
 
     /// A connection to `node`, identified if it had to be opened.
-    pub(crate) async fn checkout(&self, node: &Node) -> Result<(Leased, Connected), DbErr> {
-        let node = self.splitter.topology().shared(node);
-        self.pool(node).checkout(&self.splitter, node).await
+    pub(crate) async fn checkout(&self, node: &Arc<Node>) -> Result<(Leased, Connected), DbErr> {
+        self.of(node)?.pool.checkout(&self.splitter, node).await
     }
 
     /// Opens the connections that the primary should hold at least.
     pub(crate) async fn fill_primary(&self) -> Result<(), DbErr> {
-        let node = self.splitter.topology().primary();
-        self.pool(node).fill(&self.splitter, node).await
+        let node = self.splitter.primary();
+        self.of(node)?.pool.fill(&self.splitter, node).await
     }
 
     /// As [`fill_primary`](Self::fill_primary), on replicas, which may be away.
     pub(crate) fn fill_replicas(&self) {
-        for node in self.splitter.topology().replicas() {
-            self.pool(node).fill_in_background(&self.splitter, node);
+        for (node, of) in self.pools.all() {
+            if !node.is_primary() {
+                of.pool.fill_in_background(&self.splitter, &node);
+            }
         }
     }
 
     /// Whether the primary answers, over a connection that was asked who it leads to.
     pub(crate) async fn ping_primary(&self) -> Result<(), DbErr> {
-        let (mut leased, _) = self.checkout(self.splitter.topology().primary()).await?;
+        let (mut leased, _) = self.checkout(self.splitter.primary()).await?;
         let answered = on_connection!(leased, c => sqlx::Connection::ping(&mut **c).await);
         leased.finished(&answered);
         answered.map_err(checkout_error)
@@ -77,38 +82,41 @@ impl Split {
 
     /// After a checkout that SeaORM did: whether it is worth trying again.
     pub(crate) async fn renews_after(&self, node: &Node, error: &DbErr) -> bool {
-        Box::pin(self.pool(node).renews_after(error)).await
+        match self.of(node) {
+            Ok(of) => Box::pin(of.pool.renews_after(error)).await,
+            Err(_) => false,
+        }
     }
 
     /// What tells idle connections to `node` apart.
-    pub(crate) fn births(&self, node: &Node) -> Option<&Births> {
-        self.pool(node).births()
+    pub(crate) fn births(&self, node: &Node) -> Option<Arc<Births>> {
+        self.of(node).ok()?.pool.births().cloned()
     }
 
     /// As [`NodePool::was_opened`], by a checkout that SeaORM did.
     pub(crate) fn was_opened(&self, node: &Node, born: Vec<Span>, connected: Option<Connected>) {
-        if !born.is_empty() {
-            self.pool(node).was_opened(born, connected);
+        if let (false, Ok(of)) = (born.is_empty(), self.of(node)) {
+            of.pool.was_opened(born, connected);
         }
     }
 
     pub(crate) fn checkout_timed_out(&self, node: &Node) -> Fault {
-        if self.pool(node).is_saturated() {
-            Fault::Saturated
-        } else {
-            Fault::Timeout
+        match self.of(node) {
+            Ok(of) if of.pool.is_saturated() => Fault::Saturated,
+            _ => Fault::Timeout,
         }
     }
 
     /// Whether connections to the primary are asked who they lead to when they are opened.
     pub(crate) fn identifies_primary(&self) -> bool {
-        let primary = self.pools.first();
-        primary.is_some_and(|pool| pool.is_hooked() && !pool.is_embedded())
+        let primary = self.of(self.splitter.primary());
+        primary.is_ok_and(|of| of.pool.is_hooked() && !of.pool.is_embedded())
     }
 
     /// Whether the nodes are views of one file.
     pub(crate) fn creates_its_file(&self) -> bool {
-        self.pools.first().is_some_and(NodePool::is_embedded)
+        let primary = self.of(self.splitter.primary());
+        primary.is_ok_and(|of| of.pool.is_embedded())
     }
 
     /// sqlx retries a refused connection until its time is up and then says only that; the prober
@@ -122,19 +130,19 @@ impl Split {
         }
     }
 
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the builder makes one pool for each node of the topology"
-    )]
-    fn pool(&self, node: &Node) -> &NodePool {
-        &self.pools[node.id().index()]
+    /// An error if the node was removed.
+    fn of(&self, node: &Node) -> Result<Arc<Pooled>, DbErr> {
+        let closed = || checkout_error(sqlx::Error::PoolClosed);
+        self.pools.get(node).ok_or_else(closed)
     }
 
     /// Closes the replicas' pools and joins the monitor's tasks. A replica that does not let go of its
     /// connections within 5 s is left behind, closed.
     pub(crate) async fn close(&self) {
         self.splitter.shut_down().await;
-        let closing = self.replicas.iter().map(DatabaseConnection::close_by_ref);
+        let all = self.pools.all();
+        let replicas = all.iter().filter_map(|(_, of)| of.replica.as_ref());
+        let closing = replicas.map(DatabaseConnection::close_by_ref);
         let closing = futures_util::future::join_all(closing);
         drop(tokio::time::timeout(CLOSE_WITHIN, closing).await);
     }

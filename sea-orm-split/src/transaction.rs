@@ -117,7 +117,7 @@ impl SplitTransaction {
         let split = self.split.as_ref()?;
         let (node, connected) = match self.on_replica() {
             Some((node, connected)) => (node, Some(connected)),
-            None => (split.splitter.topology().primary(), None),
+            None => (split.splitter.primary(), None),
         };
         split
             .splitter
@@ -216,7 +216,7 @@ impl SplitTransaction {
     /// Shows a statement before it is sent.
     fn shows(&self, sql: &str) {
         let Some(split) = &self.split else { return };
-        let primary = || split.splitter.topology().primary();
+        let primary = || split.splitter.primary();
         let node = self.replica().unwrap_or_else(primary);
         split.splitter.runs_in_transaction(node, sql);
     }

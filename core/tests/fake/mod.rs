@@ -101,8 +101,10 @@ impl World {
     /// Over a splitter that was made elsewhere, of which nothing runs yet.
     pub async fn around(splitter: Splitter, nodes: Vec<FakeNode>) -> Self {
         let splitter = Arc::new(splitter);
-        let topology = splitter.topology().nodes().iter();
+        let topology = splitter.topology();
         let by_name = topology
+            .nodes()
+            .iter()
             .map(|node| node.name().to_owned())
             .zip(nodes.clone())
             .collect();
@@ -165,7 +167,8 @@ impl World {
     }
 
     pub fn in_flight(&self) -> u32 {
-        let nodes = self.splitter.topology().nodes().iter();
+        let topology = self.splitter.topology();
+        let nodes = topology.nodes().iter();
         nodes.map(|node| node.in_flight()).sum()
     }
 

@@ -1,5 +1,6 @@
 //! A statement of the fake back end.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use orm_split_core::{Connected, Fault, Hold, Identified, Node, SplitError, Statement};
@@ -30,7 +31,7 @@ impl Statement for FakeStatement<'_> {
     type Output = (String, u64);
     type Error = FakeError;
 
-    async fn checkout(&self, node: &Node) -> Result<(Self::Connection, Connected), FakeError> {
+    async fn checkout(&self, node: &Arc<Node>) -> Result<(Self::Connection, Connected), FakeError> {
         let fake = self.world.by_name[node.name()].clone();
         let name = node.name().to_owned();
         fake.asked.checkouts.fetch_add(1, Ordering::Relaxed);

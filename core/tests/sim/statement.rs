@@ -1,5 +1,7 @@
 //! A read on one of the farm's servers, over the fake back end's connections.
 
+use std::sync::Arc;
+
 use orm_split_core::{Connected, Fault, Hold, Node, SplitError, Statement};
 
 use super::fake::{FakeError, FakeNode, FakeStatement, Pooled, World};
@@ -27,7 +29,7 @@ impl Statement for SimStatement<'_> {
     type Output = usize;
     type Error = FakeError;
 
-    async fn checkout(&self, node: &Node) -> Result<(Self::Connection, Connected), FakeError> {
+    async fn checkout(&self, node: &Arc<Node>) -> Result<(Self::Connection, Connected), FakeError> {
         let ((fake, _, pooled), connected) = self.inner.checkout(node).await?;
         Ok(((node.id().index(), fake, pooled), connected))
     }
