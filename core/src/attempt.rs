@@ -178,15 +178,31 @@ impl<'a, S: Statement> Run<'a, S> {
     ) -> Result<S::Output, Ended<S::Error>> {
         let timing = Timing::start(self.shared, node, self.measures);
         let mut execution = pin!(self.statement.execute(connection, hold));
+        // whoever gives up drops the statement, whose guard closes the connection and marks the session
+        let gave_up = |fault| {
+            let (since, generation) = (connected.opened_at, Some(connected.generation));
+            Err(Ended::gave_up(Phase::Execute, fault, since, generation))
+        };
+        let mut expired = pin!(self.shared.options.expires(node.role));
         let result = match node.role {
-            Role::Primary => execution.as_mut().await,
+            Role::Primary => tokio::select! {
+                biased;
+                result = execution.as_mut() => result,
+                () = expired.as_mut() => {
+                    timing.failed(Fault::Expired);
+                    return gave_up(Fault::Expired);
+                }
+            },
             Role::Replica => tokio::select! {
                 biased;
                 result = execution.as_mut() => result,
                 () = node.went_silent(connected.generation) => {
                     timing.failed(Fault::Unreachable);
-                    let (since, generation) = (connected.opened_at, Some(connected.generation));
-                    return Err(Ended::gave_up(Phase::Execute, Fault::Timeout, since, generation));
+                    return gave_up(Fault::Timeout);
+                }
+                () = expired.as_mut() => {
+                    timing.failed(Fault::Expired);
+                    return gave_up(Fault::Expired);
                 }
             },
         };
@@ -316,7 +332,7 @@ impl<'a, S: Statement> Run<'a, S> {
             Fault::SchemaLag => Some(Reason::SchemaLag),
             // a node that is to blame leaves the selection, which bounds how many reads it can fail
             Fault::Unreachable | Fault::ShuttingDown | Fault::Timeout => None,
-            Fault::Query | Fault::Conflict | Fault::Saturated => {
+            Fault::Query | Fault::Conflict | Fault::Saturated | Fault::Expired => {
                 if !self.shared.may_retry() {
                     return Err(self.give_up(node, failure));
                 }
@@ -361,13 +377,13 @@ impl<'a, S: Statement> Run<'a, S> {
     }
 
     fn remember(&mut self, node: &Node, failure: &Failure<S::Error>) {
-        let cause = failure.error.as_ref().map_or_else(
-            || {
-                node.last_error()
-                    .unwrap_or_else(|| format!("gave up: {:?}", failure.fault))
-            },
-            |error| self.statement.describe(error),
-        );
+        let cause = match &failure.error {
+            Some(error) => self.statement.describe(error),
+            None if failure.fault == Fault::Expired => self.shared.options.expired(node.role),
+            None => node
+                .last_error()
+                .unwrap_or_else(|| format!("gave up: {:?}", failure.fault)),
+        };
         let failure = AttemptFailure::new(node.name(), failure.phase, failure.fault, cause);
         self.failures.push(match self.request.intent {
             Intent::Read => failure,

@@ -136,6 +136,17 @@ pub struct Options {
     /// For so long after a write of its session a read counts as one that follows it, in
     /// [`Mode::Shadow`]. Default 10 s.
     pub hazard_window: Duration,
+    /// How long one statement may run on the primary. Default `None`: as long as it likes; else 1 ms to a
+    /// day. See [`replica_statement_timeout`](Self::replica_statement_timeout).
+    pub primary_statement_timeout: Option<Duration>,
+    /// How long one statement may run on a replica, until it yields its result or the first rows of it.
+    /// Default `None`: as long as it likes; else 1 ms to a day.
+    ///
+    /// One that takes longer is given up with [`Fault::Expired`](crate::Fault::Expired), and its connection is closed. A
+    /// read may run elsewhere, within the budget of retries; of a write nobody knows what became, so it
+    /// marks its session. Statements inside transactions are not meant: those the server bounds
+    /// (`statement_timeout`, `transaction_timeout`), since what becomes of a transaction is for it to say.
+    pub replica_statement_timeout: Option<Duration>,
     /// How long one attempt may wait for a connection to a replica, and a read that falls back for its place
     /// on the primary. Default 1 s. The primary keeps the time limit of its pool.
     pub checkout_deadline: Duration,
@@ -193,6 +204,8 @@ impl Default for Options {
             mode: Mode::default(),
             read_share: 100,
             hazard_window: Duration::from_secs(10),
+            primary_statement_timeout: None,
+            replica_statement_timeout: None,
             checkout_deadline: Duration::from_secs(1),
             read_wait: Duration::from_millis(10),
             probe_deadline: Duration::from_secs(1),
@@ -286,6 +299,16 @@ impl Options {
                 ));
             }
         }
+        let limits = [
+            ("primary_statement_timeout", self.primary_statement_timeout),
+            ("replica_statement_timeout", self.replica_statement_timeout),
+        ];
+        for (field, limit) in limits {
+            if limit.is_some_and(|limit| limit < MS || limit > DAY) {
+                let value = format!("{:?}", limit.unwrap_or_default());
+                return Err(ConfigError::new(field, value, "1ms to 86400s, or none"));
+            }
+        }
         if self.fallback == Fallback::CappedAt(0) {
             let accepted = "CappedAt(1) or more, or Never";
             return Err(ConfigError::new("fallback", "CappedAt(0)", accepted));
@@ -319,6 +342,8 @@ mod tests {
     #[rstest]
     #[case::checkout_deadline(|o: &mut Options| o.checkout_deadline = Duration::ZERO)]
     #[case::fallback(|o: &mut Options| o.fallback = Fallback::CappedAt(0))]
+    #[case::primary_statement_timeout(|o: &mut Options| o.primary_statement_timeout = Some(Duration::ZERO))]
+    #[case::replica_statement_timeout(|o: &mut Options| o.replica_statement_timeout = Some(Duration::from_secs(86_401)))]
     #[case::read_wait(|o: &mut Options| o.read_wait = Duration::from_secs(11))]
     #[case::probe_deadline(|o: &mut Options| o.probe_deadline = Duration::from_secs(61))]
     #[case::sample_slow(|o: &mut Options| o.sample_slow = Duration::ZERO)]

@@ -173,7 +173,12 @@ impl SplitError {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         let mut attempts = self.attempts().iter();
-        attempts.any(|attempt| matches!(attempt.fault, Fault::Timeout | Fault::Saturated))
+        attempts.any(|attempt| {
+            matches!(
+                attempt.fault,
+                Fault::Timeout | Fault::Saturated | Fault::Expired
+            )
+        })
     }
 }
 

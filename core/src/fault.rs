@@ -39,6 +39,9 @@ pub enum Fault {
     ShuttingDown,
     /// No answer in time.
     Timeout,
+    /// The statement ran for longer than the time-out of statements allows (see
+    /// [`Options`](crate::Options)); the node may be healthy.
+    Expired,
 }
 
 impl Fault {
@@ -47,9 +50,12 @@ impl Fault {
     pub const fn blames_node(self) -> bool {
         match self {
             Self::Unreachable | Self::ShuttingDown | Self::Timeout => true,
-            Self::Query | Self::ReadOnly | Self::SchemaLag | Self::Conflict | Self::Saturated => {
-                false
-            }
+            Self::Query
+            | Self::ReadOnly
+            | Self::SchemaLag
+            | Self::Conflict
+            | Self::Saturated
+            | Self::Expired => false,
         }
     }
 
@@ -63,7 +69,8 @@ impl Fault {
             | Self::Saturated
             | Self::Unreachable
             | Self::ShuttingDown
-            | Self::Timeout => false,
+            | Self::Timeout
+            | Self::Expired => false,
         }
     }
 
@@ -78,7 +85,8 @@ impl Fault {
             | Self::Saturated
             | Self::Unreachable
             | Self::ShuttingDown
-            | Self::Timeout => true,
+            | Self::Timeout
+            | Self::Expired => true,
         }
     }
 }

@@ -51,6 +51,7 @@ mod demand;
 mod dice;
 mod ended;
 mod error;
+mod expiry;
 mod fallback;
 mod fault;
 mod freshness;

@@ -69,6 +69,23 @@ macro_rules! option_methods {
             self
         }
 
+        /// How long one statement may run on the primary, and on a replica, until it yields its result or
+        /// the first rows of it. `None` is as long as it likes. Default none; 1 ms to a day.
+        ///
+        /// One that takes longer is given up, and its connection is closed. A read may run elsewhere,
+        /// within the budget of retries; of a write nobody knows what became: it is not sent again, and
+        /// its session reads no replica that may lack it. Statements inside transactions are not meant:
+        /// let the server bound those.
+        pub fn statement_timeouts(
+            mut self,
+            primary: impl Into<Option<::std::time::Duration>>,
+            replica: impl Into<Option<::std::time::Duration>>,
+        ) -> Self {
+            self.options.primary_statement_timeout = primary.into();
+            self.options.replica_statement_timeout = replica.into();
+            self
+        }
+
         /// Which functions of the user's may run on replicas, by what PostgreSQL's catalogue says of them.
         /// Default `UserFunctions::Stable`: IMMUTABLE and STABLE ones. One that takes an advisory lock
         /// must be VOLATILE, since a replica grants the lock and excludes nobody.

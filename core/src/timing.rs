@@ -57,7 +57,7 @@ impl<'a> Timing<'a> {
 
     pub(crate) fn failed(mut self, fault: Fault) {
         match fault {
-            Fault::Timeout => self.given_up(),
+            Fault::Timeout | Fault::Expired => self.given_up(),
             Fault::Query | Fault::ReadOnly | Fault::SchemaLag => {
                 // the node is healthy
                 self.node.successes.fetch_add(1, Ordering::Relaxed);

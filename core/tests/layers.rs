@@ -45,6 +45,7 @@ const LAYERS: [&[&str]; 10] = [
         "topology",
         "fallback",
         "ended",
+        "expiry",
         "group",
         "per_node",
     ],

@@ -331,6 +331,7 @@ fn breaks_connections(fault: Fault) -> bool {
         | Fault::ReadOnly
         | Fault::SchemaLag
         | Fault::Conflict
-        | Fault::Saturated => false,
+        | Fault::Saturated
+        | Fault::Expired => false,
     }
 }
