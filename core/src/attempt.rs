@@ -7,6 +7,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use crate::backend::{Hold, Statement};
 use crate::clock::Moment;
 use crate::connected::Connected;
@@ -17,8 +19,9 @@ use crate::fault::Fault;
 use crate::in_flight::InFlight;
 use crate::intent::{Cause, Intent};
 use crate::looking::Looking;
+use crate::meters::Stopwatch;
 use crate::node::Node;
-use crate::observe;
+use crate::observe::{self, Watched};
 use crate::reason::Reason;
 use crate::role::Role;
 use crate::route::{self, Asks, Decision, Request};
@@ -41,6 +44,8 @@ struct Run<'a, S> {
     failures: Vec<AttemptFailure>,
     replicas_failed: usize,
     measures: Measures,
+    begun: Stopwatch,
+    watched: Watched,
 }
 
 /// Runs a statement to its end.
@@ -50,13 +55,16 @@ pub(crate) async fn run<S: Statement>(
     asks: Asks,
     statement: &S,
 ) -> Result<S::Output, S::Error> {
+    let begun = Stopwatch::start(&shared.clock);
     let mut request = shared.request(sql, asks);
     shared.shadow(&mut request, sql);
     if let Some(handle) = asks.session.filter(|_| asks.is_one_connection) {
         // before it is sent: its outcome may never arrive
         shared.note_state(shared.by_text(&request, sql), sql, handle);
     }
-    Run::of(shared, statement, sql, request).finish().await
+    let run = Run::of(shared, statement, (sql, begun), request);
+    let span = run.watched.span();
+    run.finish().instrument(span).await
 }
 
 /// Begins a transaction that is declared to be read-only, on a replica if one meets the session's
@@ -67,15 +75,22 @@ pub(crate) async fn begin_read_only<S: Statement>(
     statement: &S,
 ) -> Result<S::Output, S::Error> {
     asks.declared = Some(Intent::Read);
+    let begun = Stopwatch::start(&shared.clock);
     let mut request = shared.request(BEGIN_READ_ONLY, asks);
     shared.shadow(&mut request, BEGIN_READ_ONLY);
-    let mut run = Run::of(shared, statement, BEGIN_READ_ONLY, request);
+    let mut run = Run::of(shared, statement, (BEGIN_READ_ONLY, begun), request);
     run.measures = Measures::Nothing;
-    run.finish().await
+    let span = run.watched.span();
+    run.finish().instrument(span).await
 }
 
 impl<'a, S: Statement> Run<'a, S> {
-    fn of(shared: &'a Arc<Shared>, statement: &'a S, sql: &'a str, request: Request) -> Self {
+    fn of(
+        shared: &'a Arc<Shared>,
+        statement: &'a S,
+        (sql, begun): (&'a str, Stopwatch),
+        request: Request,
+    ) -> Self {
         Self {
             shared,
             statement,
@@ -84,13 +99,16 @@ impl<'a, S: Statement> Run<'a, S> {
             failures: Vec::new(),
             replicas_failed: 0,
             measures: Measures::Statement,
+            begun,
+            watched: Watched::begins(shared.dialect, sql),
         }
     }
 
     async fn finish(mut self) -> Result<S::Output, S::Error> {
         let mut forced = None;
         let mut may_wait = true;
-        loop {
+        let mut is_decided = false;
+        let result = loop {
             let decision = match forced {
                 Some(reason) => Decision {
                     node: Arc::clone(&self.shared.primary),
@@ -98,6 +116,9 @@ impl<'a, S: Statement> Run<'a, S> {
                 },
                 None => self.shared.route(&self.request),
             };
+            if !std::mem::replace(&mut is_decided, true) {
+                self.shared.meters.decided(self.begun, &self.shared.clock);
+            }
             if forced.is_none() && may_wait && decision.node.role == Role::Primary {
                 let waited = self.shared.wait_for_replica(&self.request, decision.reason);
                 if waited.await {
@@ -107,18 +128,37 @@ impl<'a, S: Statement> Run<'a, S> {
                 }
             }
             let node = decision.node;
+            let number = self.failures.len() + 1;
+            self.watched.tries(&node, decision.reason, number);
             match self.attempt(&node, decision.reason).await {
                 Ok(output) => {
                     self.note_transaction(true);
                     self.shared.intents.ran(self.request.intent);
-                    return Ok(output);
+                    break Ok(output);
                 }
                 Err(Ended::NotFresh) => self.request.fell_behind |= route::bit_of(node.id),
-                Err(Ended::Full(full)) => return Err(self.shed(full)),
-                Err(Ended::Failed(failure)) => forced = self.next(&node, failure)?,
+                Err(Ended::Full(full)) => break Err(self.shed(full)),
+                Err(Ended::Failed(failure)) => match self.next(&node, failure) {
+                    Ok(next) => forced = next,
+                    Err(error) => break Err(error),
+                },
             }
             self.request.now = self.shared.clock.now();
-        }
+        };
+        self.is_over(&result);
+        result
+    }
+
+    fn is_over(&mut self, result: &Result<S::Output, S::Error>) {
+        let (shared, intent) = (self.shared, self.request.intent);
+        shared
+            .meters
+            .ended(intent, result.is_ok(), self.begun, &shared.clock);
+        let fault = result
+            .as_ref()
+            .err()
+            .map(|error| self.statement.fault(error));
+        self.watched.is_over(fault);
     }
 
     /// Checks out, looks again, executes.
@@ -130,7 +170,10 @@ impl<'a, S: Statement> Run<'a, S> {
         let place = self.fallback_place(reason).await.map_err(Ended::Full)?;
         let in_flight = InFlight::on(node);
         let shared = self.shared;
+        let asked_at = Stopwatch::start(&shared.clock);
         let (mut connection, mut connected) = self.checkout(node).await?;
+        node.meters
+            .checked_out(node.name(), node.role(), asked_at, &shared.clock);
         let is_replica = node.role == Role::Replica;
         if is_replica && !self.may_serve(node, reason, &connected) {
             tracing::debug!(node = %node.name, "not fresh enough after checkout");
@@ -361,6 +404,8 @@ impl<'a, S: Statement> Run<'a, S> {
 
     fn blame(&self, node: &Node, failure: &Failure<S::Error>) {
         tracing::debug!(node = %node.name, phase = ?failure.phase, fault = ?failure.fault, "attempt failed");
+        let (phase, fault) = (failure.phase, failure.fault);
+        node.meters.failed(node.name(), node.role(), phase, fault);
         if !failure.fault.blames_node() {
             return;
         }

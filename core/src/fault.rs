@@ -45,6 +45,22 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The fault as it appears in spans and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::ReadOnly => "read_only",
+            Self::SchemaLag => "schema_lag",
+            Self::Conflict => "conflict",
+            Self::Saturated => "saturated",
+            Self::Unreachable => "unreachable",
+            Self::ShuttingDown => "shutting_down",
+            Self::Timeout => "timeout",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Whether the node should leave the selection until a probe brings it back.
     #[must_use]
     pub const fn blames_node(self) -> bool {

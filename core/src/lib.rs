@@ -50,11 +50,15 @@ mod connected;
 mod demand;
 mod dice;
 mod ended;
+#[cfg(feature = "axum")]
+pub mod endpoints;
 mod error;
 mod expiry;
 mod fallback;
 mod fault;
 mod freshness;
+#[cfg(feature = "metrics")]
+mod gauges;
 mod group;
 mod health;
 mod identity;
@@ -62,6 +66,7 @@ mod in_flight;
 mod intent;
 mod intents;
 mod looking;
+mod meters;
 mod misroutes;
 mod mode;
 #[cfg(test)]
@@ -77,10 +82,13 @@ mod option_methods;
 mod pacing;
 mod per_node;
 mod placement;
+mod pools;
 mod position;
 pub mod postgres;
 mod rate;
 mod reason;
+#[cfg(feature = "axum")]
+mod recent;
 mod refusal;
 mod request;
 mod role;
@@ -98,6 +106,8 @@ mod splitter;
 pub mod sqlite;
 pub mod sqlstate;
 mod status;
+#[cfg(any(feature = "axum", feature = "metrics"))]
+mod ticker;
 mod timing;
 mod token;
 mod topology;
@@ -119,12 +129,15 @@ pub use fault::Fault;
 pub use health::HealthState;
 pub use identity::{Identity, Reading, Server};
 pub use intent::{Cause, Intent};
+#[cfg(feature = "metrics")]
+pub use meters::DURATION_BUCKETS;
 pub use mode::{Hint, Mode};
 pub use node::Node;
 pub use node_id::NodeId;
 pub use opening::{Identified, Identifying};
 pub use per_node::PerNode;
 pub use placement::Placement;
+pub use pools::{PoolGauge, PoolUse};
 pub use position::{Lsn, ParseLsnError};
 pub use reason::Reason;
 pub use refusal::Refusal;

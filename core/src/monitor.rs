@@ -39,7 +39,7 @@ impl Monitor {
         let stop = watch::Sender::new(false);
         let topology = shared.topology();
         let nodes = topology.nodes().iter();
-        let tasks = nodes.zip(probers).map(|(node, prober)| {
+        let watches = nodes.zip(probers).map(|(node, prober)| {
             let task = Task {
                 shared: Arc::clone(shared),
                 node: Arc::clone(node),
@@ -57,10 +57,22 @@ impl Monitor {
                 }
             })
         });
-        Self {
-            tasks: tasks.collect(),
-            stop,
+        #[cfg_attr(
+            not(any(feature = "axum", feature = "metrics")),
+            expect(unused_mut, reason = "nothing ticks")
+        )]
+        let mut tasks: Vec<_> = watches.collect();
+        #[cfg(any(feature = "axum", feature = "metrics"))]
+        {
+            let (ticks, mut stopped) = (crate::ticker::tick(Arc::clone(shared)), stop.subscribe());
+            tasks.push(tokio::spawn(async move {
+                tokio::select! {
+                    () = ticks => {}
+                    _ = stopped.wait_for(|stop| *stop) => {}
+                }
+            }));
         }
+        Self { tasks, stop }
     }
 
     /// Stops and joins every task.

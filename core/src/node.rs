@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::freshness::Evidence;
 use crate::group::{Group, View};
 use crate::health::{Admission, Health, HealthEvent, HealthState, NextProbe, Seen};
+use crate::meters::NodeMeters;
 use crate::node_id::NodeId;
 use crate::placement::Placement;
 use crate::position::Lsn;
@@ -46,6 +47,7 @@ pub struct Node {
     /// Statements that the node answered, if only to say that they are wrong.
     pub(crate) successes: AtomicU64,
     pub(crate) slowness: Slowness,
+    pub(crate) meters: NodeMeters,
     pub(crate) weight: f32,
     pub(crate) zone: Option<Arc<str>>,
     /// Asks the prober for a probe now; requests made meanwhile are one request.
@@ -95,6 +97,7 @@ impl Node {
             questions: Rate::default(),
             successes: AtomicU64::new(0),
             slowness: Slowness::default(),
+            meters: NodeMeters::default(),
             weight: 1.0,
             zone: None,
             probe_wanted: Notify::new(),

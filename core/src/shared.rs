@@ -17,9 +17,11 @@ use crate::fallback::{FallbackBudget, Full, Place, RetryBudget};
 use crate::freshness::Freshness;
 use crate::intent::Intent;
 use crate::intents::Intents;
+use crate::meters::Meters;
 use crate::misroutes::Misroutes;
 use crate::mode::{Mode, Rollout};
 use crate::node::Node;
+use crate::pools::Pools;
 use crate::reason::Reason;
 use crate::select::Select;
 use crate::session::{self, SessionKey, Sessions};
@@ -47,6 +49,10 @@ pub(crate) struct Shared {
     pub(crate) waits: Waits,
     pub(crate) fallback: FallbackBudget,
     pub(crate) retries: RetryBudget,
+    pub(crate) meters: Meters,
+    pub(crate) pools: Pools,
+    #[cfg(feature = "axum")]
+    pub(crate) recent: crate::recent::Recent,
     freshness: Mutex<Freshness>,
     /// Held while it is decided whether a node is ejected.
     pub(crate) ejecting: Mutex<()>,
@@ -85,6 +91,10 @@ impl Shared {
             waits: Waits::default(),
             fallback,
             retries: RetryBudget::default(),
+            meters: Meters::default(),
+            pools: Pools::default(),
+            #[cfg(feature = "axum")]
+            recent: crate::recent::Recent::default(),
             freshness: Mutex::new(freshness),
             ejecting: Mutex::new(()),
             learned: Notify::new(),
@@ -103,6 +113,7 @@ impl Shared {
 
     pub(crate) fn count(&self, node: &Node, reason: Reason) {
         node.served.fetch_add(1, Ordering::Relaxed);
+        node.meters.runs(node.name(), node.role(), reason);
         if let Some(counter) = self.counters.get(reason.index()) {
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing itself; it is the one file that knows all others.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -20,6 +20,7 @@ use crate::monitor::Monitor;
 use crate::node::Node;
 use crate::opening::Identifying;
 use crate::placement::Placement;
+use crate::pools::PoolGauge;
 use crate::role::Role;
 use crate::route::{Asks, Route, Would};
 use crate::select::Select;
@@ -105,6 +106,11 @@ impl Splitter {
     /// called before statements run; the first call counts.
     pub fn primary_holds(&self, connections: u32) {
         self.shared.fallback.primary_holds(connections);
+    }
+
+    /// Who knows how the nodes' pools are used, for `status()`; the first call counts.
+    pub fn pools_are_told_by(&self, gauge: Weak<dyn PoolGauge>) {
+        self.shared.pools.are_told_by(gauge);
     }
 
     /// For simulations: what is left to chance is the same in each run with the same `seed`. To be called once,
@@ -288,6 +294,14 @@ impl Splitter {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    /// What the staleness of the replicas was over the last five minutes, noted down every other second while the
+    /// monitor runs.
+    #[cfg(feature = "axum")]
+    #[must_use]
+    pub fn staleness_lately(&self) -> crate::endpoints::StalenessLately {
+        self.shared.recent.seen_from(self.shared.clock.now())
     }
 
     /// Refusals known now, by node: what a builder turns into errors.

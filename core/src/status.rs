@@ -12,6 +12,7 @@ use crate::group::View;
 use crate::health::HealthState;
 use crate::mode::Mode;
 use crate::node::Node;
+use crate::pools::PoolUse;
 use crate::position::Lsn;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
@@ -101,6 +102,10 @@ pub struct NodeStatus {
     pub in_flight: u32,
     /// Statements that ran on it.
     pub served: u64,
+    /// How its pool is used; `None` if it has none, or was closed.
+    pub pool: Option<PoolUse>,
+    /// Where it stands, as configured.
+    pub zone: Option<String>,
     /// Questions that the monitor asked it: about one a second, and more while somebody waits for a replica,
     /// but never more than one in each `sample_fast`.
     pub questions: u64,
@@ -152,6 +157,8 @@ impl Status {
             generation: 0,
             in_flight: 0,
             served: 0,
+            pool: None,
+            zone: None,
             questions: 0,
             questions_per_second: 0.0,
             last_error: None,
@@ -224,8 +231,14 @@ impl Shared {
         }
     }
 
-    fn node_status(&self, node: &Node, newest: Option<Lsn>) -> NodeStatus {
-        let (staleness, lag_bytes) = match node.role {
+    /// How far a node is behind, in time and in bytes of log.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn lag_of(&self, node: &Node) -> (Option<Duration>, Option<u64>) {
+        self.lag_behind(node, self.freshness(|f| f.newest_position()))
+    }
+
+    fn lag_behind(&self, node: &Node, newest: Option<Lsn>) -> (Option<Duration>, Option<u64>) {
+        match node.role {
             Role::Primary => (Some(Duration::ZERO), Some(0)),
             Role::Replica => (
                 node.staleness(self.clock.now()),
@@ -233,7 +246,11 @@ impl Shared {
                     .zip(newest)
                     .map(|(replayed, newest)| newest.bytes_since(replayed)),
             ),
-        };
+        }
+    }
+
+    fn node_status(&self, node: &Node, newest: Option<Lsn>) -> NodeStatus {
+        let (staleness, lag_bytes) = self.lag_behind(node, newest);
         NodeStatus {
             name: node.name.to_string(),
             role: node.role,
@@ -245,6 +262,8 @@ impl Shared {
             generation: node.generation(),
             in_flight: node.in_flight(),
             served: node.served.load(Ordering::Relaxed),
+            pool: self.pools.used(node),
+            zone: node.zone.as_deref().map(str::to_owned),
             questions: node.questions.total(),
             questions_per_second: node.questions.per_second(self.clock.now()),
             last_error: node.last_error(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::fault::Fault;
+use crate::meters::Stopwatch;
 use crate::node::Node;
 use crate::role::Role;
 use crate::shared::Shared;
@@ -28,6 +29,7 @@ pub(crate) struct Timing<'a> {
     shared: &'a Arc<Shared>,
     node: &'a Node,
     sent_at: Moment,
+    metered: Option<Stopwatch>,
     /// Whether there is anything left to learn from an end.
     is_running: bool,
 }
@@ -44,12 +46,17 @@ impl<'a> Timing<'a> {
             shared,
             node,
             sent_at,
+            metered: (measures == Measures::Statement).then(|| Stopwatch::start(&shared.clock)),
             is_running,
         }
     }
 
     pub(crate) fn succeeded(mut self) {
         self.node.successes.fetch_add(1, Ordering::Relaxed);
+        if let Some(since) = self.metered {
+            let (node, clock) = (self.node, &self.shared.clock);
+            node.meters.answered(node.name(), node.role(), since, clock);
+        }
         if let Some((elapsed, now)) = self.ends() {
             self.node.slowness.record(elapsed, now);
         }

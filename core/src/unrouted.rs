@@ -62,9 +62,13 @@ impl Splitter {
         self.shared.count(&self.shared.primary, Reason::Transaction);
     }
 
-    /// Shows a statement of a transaction: it runs on the transaction's `node` without being routed.
-    pub fn runs_in_transaction(&self, node: &Node, sql: &str) {
-        observe::runs(node, Reason::Transaction, sql);
+    /// Shows a statement of a transaction: it runs on the transaction's `node` without being routed. Yields the
+    /// span in which it is to be sent.
+    pub fn runs_in_transaction(&self, node: &Node, sql: &str) -> tracing::Span {
+        let span = observe::span_of(self.shared.dialect, sql);
+        observe::ran(&span, node, Reason::Transaction);
+        span.in_scope(|| observe::runs(node, Reason::Transaction, sql));
+        span
     }
 
     /// To be kept while a statement of a transaction on `node` runs, or the whole transaction, by a handle

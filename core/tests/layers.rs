@@ -24,6 +24,7 @@ const LAYERS: [&[&str]; 10] = [
         "option_methods",
         "placement",
         "rate",
+        "meters",
         "token",
     ],
     &[
@@ -59,6 +60,8 @@ const LAYERS: [&[&str]; 10] = [
         "signals",
         "status",
         "blame",
+        "pools",
+        "recent",
     ],
     &[
         "attempt",
@@ -70,8 +73,17 @@ const LAYERS: [&[&str]; 10] = [
         "looking",
         "companions",
         "pacing",
+        "gauges",
+        "ticker",
     ],
-    &["splitter", "rollout", "unrouted", "carry", "tower"],
+    &[
+        "splitter",
+        "rollout",
+        "unrouted",
+        "carry",
+        "tower",
+        "endpoints",
+    ],
     &["model"],
 ];
 

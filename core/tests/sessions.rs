@@ -90,9 +90,9 @@ async fn a_connection_opened_after_the_first_read_does_not_count_as_the_same_ser
 
 #[tokio::test(start_paused = true)]
 async fn what_a_scope_writes_is_read_by_the_tasks_that_carry_it() {
-    let world = std::sync::Arc::new(World::start(1, Options::default()).await);
+    let world = Arc::new(World::start(1, Options::default()).await);
     let session = Session::new();
-    let writer = std::sync::Arc::clone(&world);
+    let writer = Arc::clone(&world);
     #[expect(clippy::disallowed_methods, reason = "another task is the point")]
     let written = tokio::spawn(session.clone().scope(async move {
         writer.primary().set(|primary| primary.position = 200);

@@ -14,6 +14,7 @@ use orm_split_core::{
     SessionToken, SplitError, TokenError,
 };
 use parking_lot::Mutex;
+use tracing::Instrument as _;
 
 use crate::error::{HostError, diesel_error};
 use crate::instrumentation::Shared;
@@ -225,7 +226,7 @@ impl<C: NodeConnection> SplitConnection<C> {
             leased = Box::pin(self.stay_or_move(leased, sql)).await?;
         }
         let node = Arc::clone(&leased.lease().node);
-        splitter.runs_in_transaction(&node, sql);
+        let span = splitter.runs_in_transaction(&node, sql);
         let intent = splitter.by_text(sql);
         splitter.note_state(intent, sql, self.session);
         if splitter.may_change_settings(intent)
@@ -240,7 +241,8 @@ impl<C: NodeConnection> SplitConnection<C> {
             _marks: marks.into_iter().flatten().collect(),
             _read: splitter.reads_in_transaction(&node, connected, Some(self.session)),
         };
-        self.unless_lost(&node, kind.send(leased, keeps)).await
+        let sent = kind.send(leased, keeps).instrument(span);
+        self.unless_lost(&node, sent).await
     }
 
     /// What must run on `node` and nowhere else, unless that is a replica that is down.

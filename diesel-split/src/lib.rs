@@ -70,14 +70,18 @@ mod transaction_manager;
 pub use builder::SplitBuilder;
 pub use connection::SplitConnection;
 pub use node_connection::NodeConnection;
+#[cfg(feature = "metrics")]
+pub use orm_split_core::DURATION_BUCKETS;
+#[cfg(feature = "axum")]
+pub use orm_split_core::endpoints;
 #[cfg(feature = "tower")]
 pub use orm_split_core::tower;
 pub use orm_split_core::{
     Adaptive, AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fallback,
     Fault, HealthState, Hint, Intent, LeastInFlight, MemberStatus, Mode, NodeStatus, Phase,
-    Placement, PrimaryLoss, Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route, Select,
-    Session, SessionToken, ShadowNode, ShadowStatus, SplitError, Status, TokenError, TokenKeys,
-    TokenRefusal, UserFunctions, Would,
+    Placement, PoolUse, PrimaryLoss, Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route,
+    Select, Session, SessionToken, ShadowNode, ShadowStatus, SplitError, Status, TokenError,
+    TokenKeys, TokenRefusal, UserFunctions, Would,
 };
 pub use pool::SplitPool;
 pub use pool_of_node::{ExistingPool, PoolKind, PoolOptions, PoolState};

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use orm_split_core::{Hint, Route, SessionKey, SessionToken, SplitError, Status, TokenError};
+use orm_split_core::{
+    Hint, PoolGauge as _, Route, SessionKey, SessionToken, SplitError, Status, TokenError,
+};
+
+#[cfg(feature = "axum")]
+use diesel_async::SimpleAsyncConnection as _;
 
 use crate::builder::SplitBuilder;
 use crate::connection::SplitConnection;
@@ -43,9 +48,10 @@ impl<C: NodeConnection> SplitPool<C> {
     }
 
     pub(crate) fn new(split: Split<C>) -> Self {
-        Self {
-            split: Arc::new(split),
-        }
+        let split = Arc::new(split);
+        let gauge = Arc::downgrade(&split);
+        split.splitter.pools_are_told_by(gauge);
+        Self { split }
     }
 
     /// A connection. It takes one from a server only when it has a statement to run; that is also when
@@ -67,7 +73,13 @@ impl<C: NodeConnection> SplitPool<C> {
     #[must_use]
     pub fn status(&self) -> Status {
         if self.split.splitter.topology().replicas().is_empty() {
-            return Status::without_replicas();
+            let mut status = Status::without_replicas();
+            for node in &mut status.nodes {
+                node.pool = self
+                    .split
+                    .pool_use(self.split.splitter.topology().primary());
+            }
+            return status;
         }
         self.split.splitter.status()
     }
@@ -172,5 +184,24 @@ impl<C: NodeConnection> fmt::Debug for SplitPool<C> {
 impl<C: NodeConnection> orm_split_core::tower::KeepsSessions for SplitPool<C> {
     fn splitter(&self) -> Option<Arc<orm_split_core::Splitter>> {
         Some(Arc::clone(&self.split.splitter))
+    }
+}
+
+#[cfg(feature = "axum")]
+#[async_trait::async_trait]
+impl<C: NodeConnection> orm_split_core::endpoints::StatusSource for SplitPool<C> {
+    fn status(&self) -> Status {
+        Self::status(self)
+    }
+
+    fn recent(&self) -> orm_split_core::endpoints::StalenessLately {
+        self.split.splitter.staleness_lately()
+    }
+
+    async fn primary_answers(&self) -> bool {
+        match self.get().await {
+            Ok(mut conn) => conn.batch_execute("SELECT 1").await.is_ok(),
+            Err(_) => false,
+        }
     }
 }

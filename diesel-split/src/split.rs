@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use orm_split_core::{Connected, Fault, Node, PerNode, SplitError, Splitter};
+use orm_split_core::{Connected, Fault, Node, PerNode, PoolGauge, PoolUse, SplitError, Splitter};
 
 use crate::lease::{Lease, Setup};
 use crate::node_connection::NodeConnection;
@@ -86,6 +86,13 @@ impl<C: NodeConnection> Split<C> {
         for (_, pool) in self.pools.clear() {
             pool.close();
         }
+    }
+}
+
+impl<C: NodeConnection> PoolGauge for Split<C> {
+    fn pool_use(&self, node: &Node) -> Option<PoolUse> {
+        let state = self.pool(node).ok()?.state();
+        Some(PoolUse::new(state.connections, state.idle, state.max_size))
     }
 }
 

@@ -9,6 +9,7 @@ use diesel::QueryResult;
 use diesel::result::Error;
 use diesel_async::{AsyncPgConnection, TransactionManager};
 use futures_util::future::BoxFuture;
+use tracing::Instrument as _;
 
 use crate::connection::SplitConnection;
 use crate::leased::Leased;
@@ -176,8 +177,8 @@ impl<'a> SplitTransactionBuilder<'a> {
         let mut leased = self.connection.lease_primary().await?;
         let splitter = &self.connection.split.splitter;
         splitter.count_transaction();
-        splitter.runs_in_transaction(&leased.lease().node, &sql);
-        let outcome = leased.connection().begin_as(&sql).await;
+        let span = splitter.runs_in_transaction(&leased.lease().node, &sql);
+        let outcome = leased.connection().begin_as(&sql).instrument(span).await;
         self.connection.begun(leased, outcome, is_read_only)
     }
 

@@ -10,6 +10,7 @@ use diesel::QueryResult;
 use diesel::connection::TransactionManagerStatus;
 use diesel_async::TransactionManager;
 use orm_split_core::{Role, SessionKey};
+use tracing::Instrument as _;
 
 use crate::connection::SplitConnection;
 use crate::leased::Leased;
@@ -43,16 +44,18 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
         let splitter = &conn.split.splitter;
         if let Some(mut leased) = conn.in_transaction() {
             let node = Arc::clone(&leased.lease().node);
-            splitter.runs_in_transaction(&node, "SAVEPOINT");
+            let span = splitter.runs_in_transaction(&node, "SAVEPOINT");
             let begun = C::TransactionManager::begin_transaction(leased.connection());
+            let begun = begun.instrument(span);
             let outcome = conn.unless_lost(&node, begun).await;
             leased.finished(&outcome);
             return outcome;
         }
         let mut leased = conn.lease_primary().await?;
         splitter.count_transaction();
-        splitter.runs_in_transaction(&leased.lease().node, "BEGIN");
-        let outcome = C::TransactionManager::begin_transaction(leased.connection()).await;
+        let span = splitter.runs_in_transaction(&leased.lease().node, "BEGIN");
+        let begin = C::TransactionManager::begin_transaction(leased.connection());
+        let outcome = begin.instrument(span).await;
         conn.begun(leased, outcome, false)
     }
 
@@ -63,9 +66,10 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
         };
         let text = conn.says(&mut leased, "ROLLBACK", "ROLLBACK TO SAVEPOINT");
         let node = Arc::clone(&leased.lease().node);
-        conn.split.splitter.runs_in_transaction(&node, text);
+        let span = conn.split.splitter.runs_in_transaction(&node, text);
         conn.may_leave(&mut leased);
         let ended = C::TransactionManager::rollback_transaction(leased.connection());
+        let ended = ended.instrument(span);
         let outcome = conn.unless_lost(&node, ended).await;
         leased.finished(&outcome);
         drop(leased);
@@ -80,7 +84,7 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
         };
         let text = conn.says(&mut leased, "COMMIT", "RELEASE SAVEPOINT");
         let node = Arc::clone(&leased.lease().node);
-        conn.split.splitter.runs_in_transaction(&node, text);
+        let span = conn.split.splitter.runs_in_transaction(&node, text);
         conn.may_leave(&mut leased);
         let (by, writes) = {
             let slots = conn.slots.lock();
@@ -92,6 +96,7 @@ impl<C: NodeConnection> TransactionManager<SplitConnection<C>> for SplitTransact
         };
         let marks = (text == "COMMIT" && writes).then(|| conn.marks(by));
         let ended = C::TransactionManager::commit_transaction(leased.connection());
+        let ended = ended.instrument(span);
         let outcome = conn.unless_lost(&node, ended).await;
         leased.finished(&outcome);
         drop(leased);

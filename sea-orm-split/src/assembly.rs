@@ -105,6 +105,8 @@ pub(crate) async fn assemble(
         pools,
         records_statements,
     });
+    let gauge = Arc::downgrade(&split);
+    splitter.pools_are_told_by(gauge);
     if !is_lazy && split.creates_its_file() {
         // the replicas are views of a file that the primary's first connection may have to create
         let (leased, _) = split.checkout(splitter.primary()).await?;

@@ -13,6 +13,7 @@ use sea_orm::{
     AccessMode, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, TransactionError,
     TransactionOptions, TransactionTrait,
 };
+use tracing::Instrument as _;
 #[cfg(feature = "postgres")]
 use tracing::{Dispatch, instrument::WithSubscriber};
 
@@ -41,9 +42,12 @@ impl Begin for SplitConnection {
             return Box::pin(self.begin_read_only(split, options)).await;
         }
         let primary = split.splitter.primary();
-        let begun = self.begin_on(split, primary, options).await?;
+        let span = split.splitter.runs_in_transaction(primary, "BEGIN");
+        let begun = self
+            .begin_on(split, primary, options)
+            .instrument(span)
+            .await?;
         split.splitter.count_transaction();
-        split.splitter.runs_in_transaction(primary, "BEGIN");
         let root = Root::here(options, begun.watch);
         let inner = begun.transaction;
         let place = Place::Primary;

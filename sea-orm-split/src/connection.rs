@@ -111,7 +111,7 @@ impl SplitConnection {
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.split {
-            None => Status::without_replicas(),
+            None => self.status_alone(),
             Some(split) => split.splitter.status(),
         }
     }

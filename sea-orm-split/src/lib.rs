@@ -102,6 +102,7 @@ mod schema_discovery;
 #[cfg(feature = "postgres")]
 mod search_path;
 mod session;
+mod shown;
 mod spans;
 mod split;
 #[cfg(feature = "sqlite")]
@@ -117,14 +118,18 @@ mod watch;
 pub use builder::SplitBuilder;
 pub use connection::SplitConnection;
 pub use error::split_error;
+#[cfg(feature = "metrics")]
+pub use orm_split_core::DURATION_BUCKETS;
+#[cfg(feature = "axum")]
+pub use orm_split_core::endpoints;
 #[cfg(feature = "tower")]
 pub use orm_split_core::tower;
 pub use orm_split_core::{
     Adaptive, AttemptFailure, Candidate, Candidates, Cause, ConfigError, Consistency, Fallback,
     Fault, HealthState, Hint, Intent, LeastInFlight, MemberStatus, Mode, NodeStatus, Phase,
-    Placement, PrimaryLoss, Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route, Select,
-    Session, SessionToken, ShadowNode, ShadowStatus, SplitError, Status, TokenError, TokenKeys,
-    TokenRefusal, UserFunctions, Would,
+    Placement, PoolUse, PrimaryLoss, Random, ReadConcern, Reason, Refusal, Role, RoundRobin, Route,
+    Select, Session, SessionToken, ShadowNode, ShadowStatus, SplitError, Status, TokenError,
+    TokenKeys, TokenRefusal, UserFunctions, Would,
 };
 pub use prepare::Preparing;
 #[cfg(feature = "rbac")]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use futures_util::FutureExt;
 use futures_util::future::Either;
-use orm_split_core::{Connected, Identity, Node, SplitError, Splitter};
+use orm_split_core::{Connected, Identity, Node, PoolUse, SplitError, Splitter};
 use sea_orm::DbErr;
 use sqlx::pool::CloseEvent;
 
@@ -257,6 +257,11 @@ impl NodePool {
         on_pool!(&self.pool, pool => pool.options().get_max_connections())
     }
 
+    /// How many connections it has.
+    pub(crate) fn used(&self) -> PoolUse {
+        on_pool!(&self.pool, pool => used(pool))
+    }
+
     /// Whether all connections that the pool may open are in use.
     pub(crate) fn is_saturated(&self) -> bool {
         on_pool!(&self.pool, pool => is_saturated(pool))
@@ -344,6 +349,12 @@ fn room<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> u32 {
     pool.options()
         .get_max_connections()
         .saturating_sub(pool.size())
+}
+
+/// How many connections a pool has.
+pub(crate) fn used<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> PoolUse {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    PoolUse::new(pool.size(), idle, pool.options().get_max_connections())
 }
 
 fn is_saturated<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> bool {

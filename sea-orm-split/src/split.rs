@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orm_split_core::{Asks, Connected, Fault, Node, PerNode, SplitError, Splitter};
+use orm_split_core::{
+    Asks, Connected, Fault, Node, PerNode, PoolGauge, PoolUse, SplitError, Splitter,
+};
 use sea_orm::{DatabaseConnection, DbErr, Statement};
 
 use crate::births::{Births, Span};
@@ -145,6 +147,12 @@ impl Split {
         let closing = replicas.map(DatabaseConnection::close_by_ref);
         let closing = futures_util::future::join_all(closing);
         drop(tokio::time::timeout(CLOSE_WITHIN, closing).await);
+    }
+}
+
+impl PoolGauge for Split {
+    fn pool_use(&self, node: &Node) -> Option<PoolUse> {
+        Some(self.of(node).ok()?.pool.used())
     }
 }
 

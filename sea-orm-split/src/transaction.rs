@@ -13,6 +13,7 @@ use sea_orm::entity::prelude::async_trait::async_trait;
 use sea_orm::{
     DatabaseTransaction, DbErr, TransactionOptions, TransactionSession, TransactionTrait,
 };
+use tracing::{Instrument as _, Span};
 
 use crate::read_only::{OnReplica, needs_primary, unless_lost};
 use crate::split::Split;
@@ -59,6 +60,7 @@ pub(crate) struct Running {
     /// If its text ends the transaction.
     _marks: [Option<Mark>; 2],
     _read: Option<TransactionRead>,
+    span: Span,
 }
 
 /// Where a transaction is.
@@ -126,11 +128,11 @@ impl SplitTransaction {
 
     /// A savepoint, where this transaction is now.
     pub(crate) async fn begin_nested(&self, options: TransactionOptions) -> Result<Self, DbErr> {
-        self.shows("SAVEPOINT");
+        let span = self.shows("SAVEPOINT");
         let place = self.on_replica().map(|(node, connected)| {
             Place::NestedOnReplica(Box::new((Arc::clone(node), connected)))
         });
-        let begin = self.current().begin_with_options(options);
+        let begin = self.current().begin_with_options(options).instrument(span);
         Ok(Self {
             inner: self.unless_lost(begin).await?,
             split: self.split.clone(),
@@ -150,13 +152,13 @@ impl SplitTransaction {
     /// Once sent, the commit may take effect although the future is dropped; the session is marked
     /// as if it had.
     pub async fn commit(self) -> Result<(), DbErr> {
-        self.shows(self.sends("COMMIT", "RELEASE SAVEPOINT"));
+        let span = self.shows(self.sends("COMMIT", "RELEASE SAVEPOINT"));
         let root = self.split.as_ref().zip(self.root.as_ref());
         let marks = root.map(|(split, root)| root.marks(split, self.handle));
         let (split, replica) = (self.split.clone(), self.replica().cloned());
         let (inner, moved, _hold) = self.into_parts();
         // where it has moved, the replica has nothing to say: dropped, its transaction is rolled back
-        let ended = moved.unwrap_or(inner).commit();
+        let ended = moved.unwrap_or(inner).commit().instrument(span);
         let outcome = unless_lost(split.as_deref(), replica.as_deref(), ended).await;
         drop(marks);
         outcome
@@ -170,10 +172,10 @@ impl SplitTransaction {
     /// # Cancel safety
     /// The transaction is rolled back either way.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        self.shows(self.sends("ROLLBACK", "ROLLBACK TO SAVEPOINT"));
+        let span = self.shows(self.sends("ROLLBACK", "ROLLBACK TO SAVEPOINT"));
         let (split, replica) = (self.split.clone(), self.replica().cloned());
         let (inner, moved, _hold) = self.into_parts();
-        let ended = moved.unwrap_or(inner).rollback();
+        let ended = moved.unwrap_or(inner).rollback().instrument(span);
         unless_lost(split.as_deref(), replica.as_deref(), ended).await
     }
 
@@ -214,11 +216,13 @@ impl SplitTransaction {
     }
 
     /// Shows a statement before it is sent.
-    fn shows(&self, sql: &str) {
-        let Some(split) = &self.split else { return };
+    fn shows(&self, sql: &str) -> Span {
+        let Some(split) = &self.split else {
+            return Span::none();
+        };
         let primary = || split.splitter.primary();
         let node = self.replica().unwrap_or_else(primary);
-        split.splitter.runs_in_transaction(node, sql);
+        split.splitter.runs_in_transaction(node, sql)
     }
 
     /// Where a statement of the user's runs, and what to drop when its outcome is there.
@@ -239,7 +243,7 @@ impl SplitTransaction {
                 }
             }
         }
-        self.shows(sql);
+        let span = self.shows(sql);
         let splitter = &split.splitter;
         let intent = splitter.by_text(sql);
         if let Some(root) = &self.root
@@ -256,8 +260,19 @@ impl SplitTransaction {
                 Some(_) => [None, None],
             },
             _read: self.reads(),
+            span,
         };
         Ok((self.current(), Some(running)))
+    }
+
+    /// As [`unless_lost`](Self::unless_lost), for a statement that is [`Running`].
+    pub(crate) async fn answer<T>(
+        &self,
+        running: Option<&Running>,
+        answer: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let span = running.map_or_else(Span::none, |running| running.span.clone());
+        self.unless_lost(answer.instrument(span)).await
     }
 
     /// Waits for an answer, but not for a replica that is lost.

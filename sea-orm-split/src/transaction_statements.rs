@@ -17,28 +17,36 @@ impl ConnectionTrait for SplitTransaction {
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         let (current, running) = self.runs(&stmt.sql).await?;
-        let outcome = self.unless_lost(current.execute_raw(stmt)).await;
+        let outcome = self
+            .answer(running.as_ref(), current.execute_raw(stmt))
+            .await;
         drop(running);
         outcome
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let (current, running) = self.runs(sql).await?;
-        let outcome = self.unless_lost(current.execute_unprepared(sql)).await;
+        let outcome = self
+            .answer(running.as_ref(), current.execute_unprepared(sql))
+            .await;
         drop(running);
         outcome
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         let (current, running) = self.runs(&stmt.sql).await?;
-        let outcome = self.unless_lost(current.query_one_raw(stmt)).await;
+        let outcome = self
+            .answer(running.as_ref(), current.query_one_raw(stmt))
+            .await;
         drop(running);
         outcome
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let (current, running) = self.runs(&stmt.sql).await?;
-        let outcome = self.unless_lost(current.query_all_raw(stmt)).await;
+        let outcome = self
+            .answer(running.as_ref(), current.query_all_raw(stmt))
+            .await;
         drop(running);
         outcome
     }
