@@ -226,28 +226,23 @@ impl<'a, S: Statement> Run<'a, S> {
             let (since, generation) = (connected.opened_at, Some(connected.generation));
             Err(Ended::gave_up(Phase::Execute, fault, since, generation))
         };
-        let mut expired = pin!(self.shared.options.expires(node.role));
-        let result = match node.role {
-            Role::Primary => tokio::select! {
-                biased;
-                result = execution.as_mut() => result,
-                () = expired.as_mut() => {
-                    timing.failed(Fault::Expired);
-                    return gave_up(Fault::Expired);
-                }
-            },
-            Role::Replica => tokio::select! {
-                biased;
-                result = execution.as_mut() => result,
-                () = node.went_silent(connected.generation) => {
-                    timing.failed(Fault::Unreachable);
-                    return gave_up(Fault::Timeout);
-                }
-                () = expired.as_mut() => {
-                    timing.failed(Fault::Expired);
-                    return gave_up(Fault::Expired);
-                }
-            },
+        let went_silent = async {
+            match node.role {
+                Role::Primary => std::future::pending().await,
+                Role::Replica => node.went_silent(connected.generation).await,
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            result = execution.as_mut() => result,
+            () = went_silent => {
+                timing.failed(Fault::Unreachable);
+                return gave_up(Fault::Timeout);
+            }
+            () = self.shared.options.expires(node.role) => {
+                timing.failed(Fault::Expired);
+                return gave_up(Fault::Expired);
+            }
         };
         match result {
             Ok(output) => {
