@@ -52,6 +52,7 @@ mod dice;
 mod ended;
 #[cfg(feature = "axum")]
 pub mod endpoints;
+pub mod environment;
 mod error;
 mod expiry;
 mod fallback;

@@ -83,6 +83,7 @@ const LAYERS: [&[&str]; 10] = [
         "carry",
         "tower",
         "endpoints",
+        "environment",
     ],
     &["model"],
 ];
