@@ -45,8 +45,8 @@ pub struct SplitBuilder<C: NodeConnection> {
     kind: PoolKind,
     setup: Setup<C>,
     is_lazy: bool,
-    options: Options,
-    policy: Arc<dyn Select>,
+    pub(crate) options: Options,
+    pub(crate) policy: Arc<dyn Select>,
 }
 
 impl<C: NodeConnection> Default for SplitBuilder<C> {
@@ -194,6 +194,11 @@ impl<C: NodeConnection> SplitBuilder<C> {
         ] {
             if options.max_size == 0 {
                 return Err(ConfigError::new(field, "max_size 0", "1 or more").into());
+            }
+            if options.min_idle > options.max_size {
+                let value = format!("min_idle {}", options.min_idle);
+                let accepted = format!("at most max_size, {}", options.max_size);
+                return Err(ConfigError::new(field, value, accepted).into());
             }
         }
         let missing = || ConfigError::new("primary", "nothing", "`.primary(url)` or a pool");

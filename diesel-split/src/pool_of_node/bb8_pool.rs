@@ -54,6 +54,7 @@ pub(super) fn make<C: NodeConnection>(
     let positive = |limit: Option<Duration>| limit.map(|limit| limit.max(Duration::from_millis(1)));
     let builder = Pool::builder()
         .max_size(options.max_size.max(1))
+        .min_idle(Some(options.min_idle).filter(|least| *least > 0))
         .connection_timeout(positive(options.wait).unwrap_or(NO_LIMIT))
         .idle_timeout(positive(options.idle_timeout))
         .max_lifetime(positive(options.max_lifetime))

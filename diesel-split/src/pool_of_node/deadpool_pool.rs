@@ -3,6 +3,7 @@
 //! Whoever needs a connection opens it, within its own deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool::Runtime;
@@ -18,18 +19,32 @@ use crate::lease::Pooled;
 use crate::node_connection::NodeConnection;
 use crate::opener::{Opened, Opener};
 
-struct Manager<C: NodeConnection>(Arc<Opener<C>>);
+struct Manager<C: NodeConnection> {
+    opener: Arc<Opener<C>>,
+    idle_timeout: Option<Duration>,
+    max_lifetime: Option<Duration>,
+}
 
 impl<C: NodeConnection> ManagesObjects for Manager<C> {
     type Type = Box<Opened<C>>;
     type Error = SplitError;
 
     async fn create(&self) -> Result<Box<Opened<C>>, SplitError> {
-        self.0.open().await
+        self.opener.open().await
     }
 
-    async fn recycle(&self, opened: &mut Box<Opened<C>>, _: &Metrics) -> RecycleResult<SplitError> {
-        if self.0.is_usable(opened).await {
+    async fn recycle(
+        &self,
+        opened: &mut Box<Opened<C>>,
+        metrics: &Metrics,
+    ) -> RecycleResult<SplitError> {
+        let is_over = |limit: Option<Duration>, time| limit.is_some_and(|limit| time > limit);
+        if is_over(self.idle_timeout, opened.idle_since.elapsed())
+            || is_over(self.max_lifetime, metrics.age())
+        {
+            return Err(RecycleError::message("it is too old"));
+        }
+        if self.opener.is_usable(opened).await {
             return Ok(());
         }
         Err(RecycleError::message("it may not be used any longer"))
@@ -45,7 +60,12 @@ pub(super) fn make<C: NodeConnection>(
     opener: &Arc<Opener<C>>,
     options: &PoolOptions,
 ) -> Result<Arc<dyn PoolOfNode<C>>, SplitError> {
-    let pool = Pool::builder(Manager(Arc::clone(opener)))
+    let manager = Manager {
+        opener: Arc::clone(opener),
+        idle_timeout: options.idle_timeout,
+        max_lifetime: options.max_lifetime,
+    };
+    let pool = Pool::builder(manager)
         .max_size(usize::try_from(options.max_size.max(1)).unwrap_or(usize::MAX))
         .wait_timeout(options.wait)
         .create_timeout(options.create)

@@ -120,6 +120,9 @@ pub enum PoolKind {
 pub struct PoolOptions {
     /// Connections at most, at least 1. Default 10.
     pub max_size: u32,
+    /// Idle connections that are kept open, at most `max_size`. Default 0. bb8 only: under deadpool whoever
+    /// needs a connection opens it.
+    pub min_idle: u32,
     /// How long a checkout may take. Default 30 s, at least 1 ms. On a replica `checkout_deadline` is
     /// mostly shorter.
     pub wait: Option<Duration>,
@@ -128,9 +131,10 @@ pub struct PoolOptions {
     /// How long looking at an idle connection may take, which is pinged if it was idle for 30 s. Default
     /// no limit but `wait`. deadpool only.
     pub recycle: Option<Duration>,
-    /// Connections that are idle for longer are closed. Default 10 minutes. bb8 only.
+    /// Connections that are idle for longer are closed. Default 10 minutes. Under deadpool, which does nothing
+    /// in the background, when they are taken the next time.
     pub idle_timeout: Option<Duration>,
-    /// Older connections are closed. Default 30 minutes. bb8 only.
+    /// Older connections are closed. Default 30 minutes. Under deadpool as with `idle_timeout`.
     pub max_lifetime: Option<Duration>,
 }
 
@@ -138,6 +142,7 @@ impl Default for PoolOptions {
     fn default() -> Self {
         Self {
             max_size: 10,
+            min_idle: 0,
             wait: Some(Duration::from_secs(30)),
             create: Some(Duration::from_secs(10)),
             recycle: None,
