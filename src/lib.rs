@@ -11,7 +11,8 @@
 //! Back ends are features too: `postgres` (default), `sqlite` and `mysql`. What SeaORM offers by feature
 //! is passed through: `entity-registry`, `mock`, `rbac`, `schema-sync`, `tracing-spans`. Diesel's kinds
 //! of pool are `bb8` (default) and `deadpool`; `rustls` is TLS there. `tower` makes each HTTP request a
-//! session, see [`consistency`]. How to begin in an application that is in use, see [`rollout`].
+//! session, see [`consistency`]. How to begin in an application that is in use, see [`rollout`]. Settings out of variables need no feature, out
+//! of a file `serde`, see [`configuration`].
 //!
 //! ```no_run
 //! use orm_split::sea_orm::SplitConnection;
@@ -47,6 +48,10 @@ pub mod moving {}
 #[cfg(feature = "sea-orm")]
 #[doc = include_str!("../docs/consistency.md")]
 pub mod consistency {}
+
+#[cfg(feature = "sea-orm")]
+#[doc = include_str!("../docs/configuration.md")]
+pub mod configuration {}
 
 #[doc = include_str!("../docs/freshness.md")]
 pub mod freshness {}

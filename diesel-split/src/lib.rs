@@ -34,6 +34,7 @@ mod assembly;
 mod builder;
 mod connection;
 mod diesel_traits;
+mod environment;
 mod error;
 mod instrumentation;
 mod kinds;
@@ -74,6 +75,10 @@ pub use node_connection::NodeConnection;
 pub use orm_split_core::DURATION_BUCKETS;
 #[cfg(feature = "axum")]
 pub use orm_split_core::endpoints;
+pub use orm_split_core::environment::{
+    DatabaseUrl, Family, Limit, OptionSettings, Policy, PoolSettings, ReplicaSettings, Secrets,
+    Settings,
+};
 #[cfg(feature = "tower")]
 pub use orm_split_core::tower;
 pub use orm_split_core::{

@@ -112,8 +112,10 @@ pub(crate) async fn assemble(
         let (leased, _) = split.checkout(splitter.primary()).await?;
         leased.release();
     }
-    splitter.start(probers).await;
-    split.fill_replicas();
+    if !topology.replicas().is_empty() {
+        splitter.start(probers).await;
+        split.fill_replicas();
+    }
     let connection = SplitConnection::new(connection, Some(Arc::clone(&split)));
     if let Err(error) = check_start(&split, is_lazy).await {
         drop(connection.close().await);

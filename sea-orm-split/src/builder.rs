@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use futures_util::future::BoxFuture;
 use orm_split_core::address;
-use orm_split_core::{Adaptive, ConfigError, Dialect, Options, Placement, Select, Splitter};
+use orm_split_core::{Adaptive, ConfigError, Dialect, Options, Placement, Role, Select, Splitter};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 use crate::assembly::{Extras, assemble};
@@ -43,8 +43,8 @@ pub struct SplitBuilder {
     replicas: Vec<ConnectOptions>,
     /// Of the replicas.
     placements: Vec<Placement>,
-    options: Options,
-    policy: Arc<dyn Select>,
+    pub(crate) options: Options,
+    pub(crate) policy: Arc<dyn Select>,
     extras: Extras,
 }
 
@@ -236,7 +236,8 @@ impl SplitBuilder {
         let primary = self.primary.ok_or_else(missing)?;
         let urls = checked_urls(&primary, &self.replicas).map_err(host_error)?;
         check_back_end(&self.extras, dialect_of_primary(&primary, &urls)).map_err(host_error)?;
-        if self.replicas.is_empty() && self.extras.given().is_empty() {
+        let expires = self.options.statement_timeout(Role::Primary).is_some();
+        if self.replicas.is_empty() && self.extras.given().is_empty() && !expires {
             let single = Box::pin(connect_single(primary));
             return Ok(SplitConnection::from(single.await?));
         }

@@ -17,6 +17,8 @@
 //! # }
 //! ```
 //!
+//! Or out of the variables that a deployment has: [`SplitConnection::from_env`], [`Settings`].
+//!
 //! Each statement is an event of `tracing` when it is sent: target `orm_split::statement`, level
 //! debug, with `node`, `role`, `reason`, `cause` (why the statement itself needs the primary) and
 //! `sql`, which is its text and never its values. Statements through the primary's raw handle are
@@ -75,6 +77,7 @@ mod builder;
 mod connection;
 mod connection_trait;
 mod conversions;
+mod environment;
 mod error;
 mod executor;
 mod idle;
@@ -122,6 +125,10 @@ pub use error::split_error;
 pub use orm_split_core::DURATION_BUCKETS;
 #[cfg(feature = "axum")]
 pub use orm_split_core::endpoints;
+pub use orm_split_core::environment::{
+    DatabaseUrl, Family, Limit, OptionSettings, Policy, PoolSettings, ReplicaSettings, Secrets,
+    Settings,
+};
 #[cfg(feature = "tower")]
 pub use orm_split_core::tower;
 pub use orm_split_core::{

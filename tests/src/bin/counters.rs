@@ -1,7 +1,8 @@
 //! A process of the small application: it serves the counter over HTTP, or works through jobs that tell of it.
 //!
 //! `ORM` is `sea-orm` or `diesel`, `WORK` is `http`, `jobs`, or `jobs-without-tokens`. `DATABASE_URL` and
-//! `REPLICA_URLS` say where the counter is, `SECRET` what signs tokens.
+//! `REPLICA_URLS` say where the counter is, `SECRET` what signs tokens. With `WORK=environment` it takes its
+//! databases from the library's own variables, says where a read goes, and ends.
 
 use std::env;
 use std::time::Duration;
@@ -20,7 +21,10 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::from_default_env())
         .init();
+    let from_environment = variable("WORK")? == "environment";
     match variable("ORM")?.as_str() {
+        "sea-orm" if from_environment => tell(&SplitConnection::from_env().await?).await,
+        "diesel" if from_environment => tell(&Pool::from_env().await?).await,
         "sea-orm" => work::<SplitConnection>().await,
         "diesel" => work::<Pool>().await,
         other => bail!("ORM: {other}"),
@@ -47,6 +51,17 @@ async fn work<A: Application + KeepsSessions>() -> Result<()> {
         "jobs-without-tokens" => jobs(&app, &settings.primary, false).await,
         other => bail!("WORK: {other}"),
     }
+}
+
+/// Says where a read goes, as soon as it would go to a replica if there is one.
+async fn tell<A: Application>(app: &A) -> Result<()> {
+    let nodes = app.status().nodes.len();
+    while nodes > 1 && app.explain("SELECT 1").role == Role::Primary {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let node = app.explain("SELECT 1").node;
+    tracing::info!("reads go to {node}, of {nodes} nodes");
+    app.close().await
 }
 
 async fn serve<A: Application + KeepsSessions>(app: A) -> Result<()> {
