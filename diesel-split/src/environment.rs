@@ -94,10 +94,14 @@ impl<C: NodeConnection> SplitPool<C> {
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn from_settings(settings: &Settings) -> Result<Self, SplitError> {
-        let built = SplitBuilder::from_settings(settings)?.build().await;
-        built.map_err(|error| match error {
-            SplitError::Config(config) => settings.named(config).into(),
-            other => other,
+        let error = match SplitBuilder::from_settings(settings)?.build().await {
+            Ok(pool) => return Ok(pool),
+            Err(error) => error,
+        };
+        Err(if let SplitError::Config(config) = error {
+            settings.named(config).into()
+        } else {
+            error
         })
     }
 }

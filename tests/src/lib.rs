@@ -9,6 +9,8 @@ pub mod bad_input;
 #[cfg(feature = "suites")]
 pub mod cases;
 #[cfg(feature = "suites")]
+pub mod deployments;
+#[cfg(feature = "suites")]
 pub mod diesel_app;
 #[cfg(feature = "suites")]
 pub mod groups;

@@ -1,132 +1,18 @@
 //! Applications that are configured by variables alone, as the deployments of each family have them: through both
 //! ORMs, on real servers, reads run on replicas.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use orm_split::diesel::PoolKind;
 use orm_split::sea_orm::{Family, Reason, Role, Settings, SplitConnection, Status};
 use orm_split_tests::application::{Application, Way};
+use orm_split_tests::deployments::{Server, Vars, variables};
 use orm_split_tests::diesel_app::Pool;
-use orm_split_tests::kit::postgres::{Cluster, Database, Delay, shared};
+use orm_split_tests::kit::postgres::{Cluster, Delay, shared};
 use orm_split_tests::kit::program::Program;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, Statement};
-
-type Vars = Vec<(String, String)>;
-
-/// A server's URL, part by part, as deployments have it.
-struct Server {
-    host: String,
-    port: String,
-    name: String,
-    user: String,
-    password: String,
-}
-
-impl Server {
-    fn of(url: &str) -> Result<Self> {
-        let config = tokio_postgres::Config::from_str(url)?;
-        let port = config.get_ports().first().context("a port")?;
-        let password = config.get_password().context("a password")?;
-        Ok(Self {
-            host: IpAddr::V4(Ipv4Addr::LOCALHOST).to_string(),
-            port: port.to_string(),
-            name: config.get_dbname().context("a database")?.to_owned(),
-            user: config.get_user().context("a user")?.to_owned(),
-            password: String::from_utf8(password.to_vec())?,
-        })
-    }
-
-    fn vars(&self, prefix: &str, name: &str) -> Vars {
-        [
-            ("HOST", &self.host),
-            ("PORT", &self.port),
-            (name, &self.name),
-            ("USER", &self.user),
-            ("PASSWORD", &self.password),
-        ]
-        .map(|(part, value)| (format!("{prefix}_{part}"), value.clone()))
-        .into()
-    }
-}
-
-/// What a deployment of the family sets, and how many replicas it then has.
-fn variables(family: &str, database: &Database) -> Result<(Vars, usize)> {
-    let primary = Server::of(database.primary_url())?;
-    let urls = database.replica_urls();
-    let replicas: Vec<_> = urls
-        .iter()
-        .map(|url| Server::of(url))
-        .collect::<Result<_>>()?;
-    let (first, url) = replicas.first().zip(urls.first()).context("a replica")?;
-    let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
-    let numbered = |prefix: &str, name: &str| {
-        let numbers = replicas.iter().zip(1..);
-        let of_each = numbers.map(|(it, number)| it.vars(&format!("{prefix}{number}"), name));
-        of_each.flatten().collect::<Vars>()
-    };
-    Ok(match family {
-        "ours" => {
-            let mut vars = one("DATABASE_URL", database.primary_url());
-            vars.extend(one("DATABASE_REPLICA_URLS", &urls.join(",")));
-            vars.extend(one("ORM_SPLIT_CONSISTENCY", "session"));
-            (vars, urls.len())
-        }
-        "a" => (
-            [
-                primary.vars("DB_MASTER", "NAME"),
-                numbered("DB_SLAVE", "NAME"),
-            ]
-            .concat(),
-            urls.len(),
-        ),
-        "a, containers" => {
-            let vars = [
-                primary.vars("POSTGRES_MASTER", "DB"),
-                numbered("POSTGRES_SLAVE", "DB"),
-            ];
-            let mut vars = vars.concat();
-            // published on this machine
-            vars.retain(|(name, _)| !name.ends_with("_HOST"));
-            (vars, urls.len())
-        }
-        "b" => {
-            let mut vars = one("WRITE_DATABASE_URL", database.primary_url());
-            vars.extend(one("READ_DATABASE_URL", url));
-            (vars, 1)
-        }
-        "d" => {
-            let mut vars = primary.vars("DB", "NAME");
-            vars.extend(one("DB_REPLICA_HOST", &first.host));
-            // the replicas' service has a port of its own here, since all servers share one machine
-            vars.extend(one("DB_REPLICA_PORT", &first.port));
-            (vars, 1)
-        }
-        "e" => {
-            let mut vars = primary.vars("DB", "NAME");
-            vars.extend(one("READ_REPLICA_CONNECTION_STRING", url));
-            for (name, value) in [
-                ("USE_READ_REPLICAS", "true"),
-                ("DB_MAX_CONNECTIONS", "4"),
-                ("DB_MIN_CONNECTIONS", "1"),
-                ("DB_MAX_IDLE_TIME", "10m"),
-                ("DB_MAX_LIFETIME", "1h"),
-                ("DB_CONNECTION_TIMEOUT", "30s"),
-                ("DB_QUERY_TIMEOUT", "60s"),
-                ("REPLICA_HEALTH_CHECK_INTERVAL", "2000"),
-                ("REPLICA_QUERY_TIMEOUT", "60s"),
-                ("REPLICA_CONNECTION_TIMEOUT", "30s"),
-            ] {
-                vars.extend(one(name, value));
-            }
-            (vars, 1)
-        }
-        other => anyhow::bail!("no family {other}"),
-    })
-}
 
 fn replicas_of(status: &Status) -> usize {
     let nodes = status.nodes.iter();
@@ -203,6 +89,18 @@ async fn a_process_takes_them_out_of_its_environment_and_one_of_them_switches_sp
     Ok(())
 }
 
+/// Waits for the tasks that open or close connections to end.
+async fn no_more_tasks_than(most: usize) -> Result<()> {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let fewer = async {
+        while metrics.num_alive_tasks() > most {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let fewer = tokio::time::timeout(Duration::from_secs(10), fewer).await;
+    fewer.with_context(|| format!("{} tasks, not {most}", metrics.num_alive_tasks()))
+}
+
 #[tokio::test]
 async fn switched_off_nothing_is_spawned_and_no_replica_is_connected_to() -> Result<()> {
     let cluster = Cluster::builder().replicas(1).start().await?;
@@ -215,6 +113,7 @@ async fn switched_off_nothing_is_spawned_and_no_replica_is_connected_to() -> Res
     let settings = Settings::from_vars(vars)?;
     let replica = cluster.replicas().first().context("a replica")?;
     let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
     let plain_tasks = {
         let mut options = sea_orm::ConnectOptions::new(database.primary_url());
         options.max_connections(4).min_connections(1);
@@ -223,8 +122,7 @@ async fn switched_off_nothing_is_spawned_and_no_replica_is_connected_to() -> Res
         plain.close().await?;
         tasks
     };
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let idle = metrics.num_alive_tasks();
+    no_more_tasks_than(before).await?;
     let db = SplitConnection::from_settings(&settings).await?;
     db.execute_unprepared("CREATE TABLE t (n int)").await?;
     let sql = Statement::from_string(sea_orm::DbBackend::Postgres, "SELECT n FROM t");
@@ -235,11 +133,7 @@ async fn switched_off_nothing_is_spawned_and_no_replica_is_connected_to() -> Res
         (Role::Primary, Reason::NoReplica)
     );
     ensure!(replicas_of(&db.status()) == 0);
-    let spawned = metrics.num_alive_tasks();
-    ensure!(
-        spawned <= plain_tasks.max(idle) + 1,
-        "{spawned} tasks, a plain pool has {plain_tasks}"
-    );
+    no_more_tasks_than(plain_tasks).await?;
     ensure!(
         replica.connections_of("app").await? == 0,
         "a replica was connected to"
@@ -347,5 +241,77 @@ async fn a_statement_that_takes_too_long_is_given_up_with_and_without_replicas(
         let pool: Pool = builder.pool_kind(kind).build().await?;
         expires(pool).await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn pools_have_the_sizes_and_limits_of_their_role() -> Result<()> {
+    let database = shared(Delay::None).await?.create_database().await?;
+    let mut vars = variables("b", &database)?.0;
+    let more = [
+        ("ORM_SPLIT_PRIMARY_MAX_CONNECTIONS", "3"),
+        ("ORM_SPLIT_REPLICA_MAX_CONNECTIONS", "7"),
+        ("DB_MIN_CONNECTIONS", "2"),
+        ("DB_MAX_IDLE_TIME", "10m"),
+        ("DB_MAX_LIFETIME", "1h"),
+        ("DB_CONNECTION_TIMEOUT", "20s"),
+    ];
+    vars.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let settings = Settings::from_vars(vars)?;
+    let db = SplitConnection::from_settings(&settings).await?;
+    let pool = db.get_postgres_connection_pool();
+    let options = pool.options();
+    assert_eq!(options.get_max_connections(), 3);
+    assert_eq!(options.get_idle_timeout(), Some(Duration::from_secs(600)));
+    assert_eq!(options.get_max_lifetime(), Some(Duration::from_secs(3600)));
+    assert_eq!(options.get_acquire_timeout(), Duration::from_secs(20));
+    ensure!(pool.size() >= 2, "{} connections", pool.size());
+    db.close().await?;
+    for kind in [PoolKind::Bb8, PoolKind::Deadpool] {
+        let builder = orm_split::diesel::SplitBuilder::from_settings(&settings)?;
+        let pool: Pool = builder.pool_kind(kind).build().await?;
+        let sizes: Vec<_> = pool
+            .state()
+            .iter()
+            .map(|(_, state)| state.max_size)
+            .collect();
+        assert_eq!(sizes, [3, 7]);
+        let kept = if kind == PoolKind::Bb8 { 2 } else { 0 };
+        let filled = async {
+            while pool.state().iter().any(|(_, state)| state.idle < kept) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let filled = tokio::time::timeout(Duration::from_secs(20), filled).await;
+        filled.with_context(|| format!("{:?}", pool.state()))?;
+        pool.close().await;
+    }
+    Ok(())
+}
+
+#[rstest]
+#[case::young("1h", true)]
+#[case::old("1ms", false)]
+#[tokio::test]
+async fn deadpool_replaces_connections_that_are_too_old(
+    #[case] lifetime: &str,
+    #[case] stays: bool,
+) -> Result<()> {
+    let database = shared(Delay::None).await?.create_database().await?;
+    let vars = [
+        ("DATABASE_URL", database.primary_url()),
+        ("ORM_SPLIT_PRIMARY_MAX_CONNECTIONS", "1"),
+        ("ORM_SPLIT_PRIMARY_LIFETIME", lifetime),
+    ];
+    let builder = orm_split::diesel::SplitBuilder::from_settings(&Settings::from_vars(vars)?)?;
+    let pool: Pool = builder.pool_kind(PoolKind::Deadpool).build().await?;
+    let pid = async || {
+        let conn = &mut pool.get().await?;
+        let pid = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT pg_backend_pid()");
+        anyhow::Ok(diesel_async::RunQueryDsl::get_result::<i32>(pid, conn).await?)
+    };
+    let first = pid().await?;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(pid().await? == first, stays);
     Ok(())
 }
