@@ -75,9 +75,7 @@ impl<C: NodeConnection> SplitPool<C> {
         if self.split.splitter.topology().replicas().is_empty() {
             let mut status = Status::without_replicas();
             for node in &mut status.nodes {
-                node.pool = self
-                    .split
-                    .pool_use(self.split.splitter.topology().primary());
+                node.pool = self.split.pool_use(self.split.splitter.primary());
             }
             return status;
         }
