@@ -11,7 +11,8 @@
 //! Back ends are features too: `postgres` (default), `sqlite` and `mysql`. What SeaORM offers by feature
 //! is passed through: `entity-registry`, `mock`, `rbac`, `schema-sync`, `tracing-spans`. Diesel's kinds
 //! of pool are `bb8` (default) and `deadpool`; `rustls` is TLS there. `tower` makes each HTTP request a
-//! session, see [`consistency`]. How to begin in an application that is in use, see [`rollout`]. Settings out of variables need no feature, out
+//! session, see [`consistency`]. `axum` shows the status over HTTP, `metrics` counts and times statements. How
+//! to begin in an application that is in use, see [`rollout`]. Settings out of variables need no feature, out
 //! of a file `serde`, see [`configuration`].
 //!
 //! ```no_run
