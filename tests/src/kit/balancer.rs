@@ -17,14 +17,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use parking_lot::Mutex;
 use rand::seq::SliceRandom;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::proxy::forward;
+use super::proxy::{Acting, carry, url_at};
 
 /// Leads each new connection to the next of its servers, all on 127.0.0.1, each once in a round. Stops, and cuts what is open,
 /// when it is dropped.
@@ -47,7 +47,7 @@ struct Backends {
     led: Vec<(u16, u64)>,
     /// Those of a round that are still to come.
     round: Vec<u16>,
-    open: Vec<(u16, watch::Sender<bool>)>,
+    open: Vec<(u16, watch::Sender<Acting>)>,
 }
 
 impl Balancer {
@@ -83,9 +83,7 @@ impl Balancer {
     /// # Errors
     /// It is none.
     pub fn url(&self, of_server: &str) -> Result<String> {
-        let (before, after) = of_server.rsplit_once(':').context("no port")?;
-        let (_, path) = after.split_once('/').context("no path")?;
-        Ok(format!("{before}:{}/{path}", self.port))
+        url_at(of_server, self.port)
     }
 
     /// From now on new connections are led there, too.
@@ -148,7 +146,7 @@ impl Backends {
 
 impl Shared {
     /// The next server in turn; `None` if there is none.
-    fn lead(&self) -> Option<(u16, watch::Receiver<bool>)> {
+    fn lead(&self) -> Option<(u16, watch::Receiver<Acting>)> {
         let mut backends = self.backends.lock();
         let port = backends.next()?;
         match backends.led.iter_mut().find(|(to, _)| *to == port) {
@@ -156,7 +154,7 @@ impl Shared {
             None => backends.led.push((port, 1)),
         }
         backends.open.retain(|(_, cut)| cut.receiver_count() > 0);
-        let (cut, cutting) = watch::channel(false);
+        let (cut, cutting) = watch::channel(Acting::default());
         backends.open.push((port, cut));
         Some((port, cutting))
     }
@@ -170,15 +168,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         // without a server it is closed at once, as a balancer does
         if let Some((port, cutting)) = shared.lead() {
-            tokio::spawn(carry(client, port, cutting));
+            let backend = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            tokio::spawn(carry(client, backend, cutting));
         }
     }
-}
-
-async fn carry(client: TcpStream, port: u16, cutting: watch::Receiver<bool>) {
-    let backend = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    // how it ended is seen by both who were connected
-    let _ended = forward(client, backend, cutting).await;
 }
 
 #[cfg(test)]
@@ -186,6 +179,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     use super::*;
     use crate::kit::wait::until;

@@ -11,10 +11,10 @@ pub mod locate;
 pub mod mariadb;
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 
 mod account;
 mod guard;
 mod ports;
 mod process;
-mod proxy;
 mod wait;
