@@ -370,6 +370,8 @@ impl<'a, S: Statement> Run<'a, S> {
             Fault::SchemaLag => Some(Reason::SchemaLag),
             // a node that is to blame leaves the selection, which bounds how many reads it can fail
             Fault::Unreachable | Fault::ShuttingDown | Fault::Timeout => None,
+            // no connection came free in time: no server was asked, so that nothing multiplies
+            Fault::Saturated if failure.error.is_none() => None,
             Fault::Query | Fault::Conflict | Fault::Saturated | Fault::Expired => {
                 if !self.shared.may_retry() {
                     return Err(self.give_up(node, failure));

@@ -145,6 +145,21 @@ async fn when_every_replica_fails_without_being_down_a_tenth_of_the_reads_is_tri
 }
 
 #[tokio::test(start_paused = true)]
+async fn reads_that_find_every_replicas_connections_in_use_are_served_however_many_they_are() {
+    let world = World::start(2, Options::default()).await;
+    for number in [1, 2] {
+        world
+            .replica(number)
+            .set(|fake| (fake.checkouts, fake.is_full) = (Answer::Never, true));
+    }
+    world
+        .primary()
+        .set(|fake| fake.statements = Answer::After(MS));
+    let served = join_all((0..1_000).map(|_| world.read())).await;
+    assert!(served.iter().all(Result::is_ok), "{:?}", served.first());
+}
+
+#[tokio::test(start_paused = true)]
 async fn reads_of_a_node_that_goes_down_move_however_many_they_are() {
     let world = World::start(2, Options::default()).await;
     let slow = Answer::After(50 * MS);

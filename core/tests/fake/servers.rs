@@ -32,6 +32,8 @@ pub struct Fake {
     pub position: u64,
     pub probes: Answer,
     pub checkouts: Answer,
+    /// Whether a checkout that takes too long does so because all connections are in use.
+    pub is_full: bool,
     pub statements: Answer,
     /// Changes the position as soon as a connection is checked out.
     pub position_after_checkout: Option<u64>,
@@ -86,6 +88,7 @@ impl FakeNode {
             position: 100,
             probes: AT_ONCE,
             checkouts: AT_ONCE,
+            is_full: false,
             statements: AT_ONCE,
             position_after_checkout: None,
             run: 0,
@@ -138,6 +141,7 @@ impl FakeNode {
             server,
             probes: AT_ONCE,
             checkouts: AT_ONCE,
+            is_full: false,
             statements: AT_ONCE,
             position_after_checkout: None,
             run: 0,

@@ -111,8 +111,11 @@ impl Statement for FakeStatement<'_> {
         }
     }
 
-    fn checkout_timed_out(&self, _: &Node) -> Fault {
-        Fault::Timeout
+    fn checkout_timed_out(&self, node: &Node) -> Fault {
+        match self.world.by_name[node.name()].fake.lock().is_full {
+            true => Fault::Saturated,
+            false => Fault::Timeout,
+        }
     }
 
     fn describe(&self, error: &FakeError) -> String {
