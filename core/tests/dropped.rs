@@ -32,6 +32,9 @@ async fn drop_after(polls: u32, replica: Answer, checkout: Answer, primary: Answ
         // dropped here
     }
     assert_eq!(world.in_flight(), 0);
+    // nor on the primary, where reads are that no replica could take
+    let in_use = world.splitter.status().fallback_in_use;
+    assert!(matches!(in_use, None | Some(0)), "{in_use:?}");
     if world.primary().statements() > 0 && primary != fake::AT_ONCE {
         assert!(world.splitter.status().sessions > 0 || polls == 0);
     }
@@ -50,7 +53,7 @@ fn answers() -> impl Strategy<Value = Answer> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn a_future_dropped_at_any_await_leaves_nothing_in_flight(
+    fn t12_a_future_dropped_at_any_await_leaves_nothing_in_flight_and_no_place_taken(
         polls in 0_u32..12,
         replica in answers(),
         checkout in answers(),

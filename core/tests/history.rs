@@ -17,14 +17,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fake::{AT_ONCE, Answer, World};
-use orm_split_core::{Asks, Consistency, Hint, Mode, Options, Session, SessionKey};
+use orm_split_core::{Asks, Consistency, Fault, Hint, Mode, Options, Session, SessionKey};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::LocalSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const REPLICAS: usize = 3;
 const SESSIONS: u64 = 5;
+/// How long anybody waits for a read.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Of virtual time.
 const RUN: Duration = Duration::from_secs(20);
 
@@ -43,6 +45,16 @@ enum Leads {
     ToOne,
     /// Each connection to another one, in turn.
     ToSeveral,
+}
+
+/// What happens beside what happens to the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Besides {
+    Nothing,
+    /// Modes and the share of reads are switched.
+    Switches,
+    /// The network fails.
+    Network,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +101,9 @@ async fn user(world: Rc<World>, made: Made, asks: Asks, seed: u64, of: (Rc<Known
             continue;
         }
         let promised = known.promised(made);
-        if let Ok((node, position)) = world.see("SELECT 1", asks).await {
+        // who is in a black hole gives up some time
+        let seen_by = timeout(PATIENCE, world.see("SELECT 1", asks)).await;
+        if let Ok(Ok((node, position))) = seen_by {
             add(&seen.reads);
             if node != "primary" {
                 add(&seen.on_replicas);
@@ -155,6 +169,43 @@ async fn trouble(world: Rc<World>, seed: u64) {
     }
 }
 
+/// What befalls the network in front of a node: nothing arrives, or everything fails, or takes long; of probes, of
+/// connections that are opened, of statements, or of all.
+async fn network_trouble(world: Rc<World>, seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0xFA17);
+    let until = Instant::now() + RUN;
+    while Instant::now() < until {
+        sleep(Duration::from_millis(rng.random_range(0..400))).await;
+        // the primary is only slow: nobody else has what was just written
+        let number = rng.random_range(0..=REPLICAS);
+        let slow = Answer::After(Duration::from_millis(rng.random_range(1..200)));
+        let answer = match rng.random_range(0..4) {
+            0 if number > 0 => Answer::Never,
+            1 | 2 if number > 0 => Answer::Fails(Fault::Unreachable),
+            _ => slow,
+        };
+        let node = &world.nodes[number];
+        let which = rng.random_range(0..4);
+        for server in node.members() {
+            let mut fake = server.lock();
+            match which {
+                0 => fake.probes = answer,
+                1 => fake.checkouts = answer,
+                2 => fake.statements = answer,
+                _ => (fake.probes, fake.checkouts, fake.statements) = (answer, answer, answer),
+            }
+        }
+        if which == 3 && answer == Answer::Fails(Fault::Unreachable) {
+            node.lose_connection();
+        }
+        sleep(Duration::from_millis(rng.random_range(0..2_500))).await;
+        for server in node.members() {
+            let mut fake = server.lock();
+            (fake.probes, fake.checkouts, fake.statements) = (AT_ONCE, AT_ONCE, AT_ONCE);
+        }
+    }
+}
+
 /// An operator who cannot decide.
 async fn switches(world: Rc<World>, seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -170,7 +221,7 @@ async fn switches(world: Rc<World>, seed: u64) {
 }
 
 /// Runs the sessions and the trouble under one seed.
-fn history(consistency: Consistency, of: (Made, Leads), is_switched: bool, seed: u64) -> Seen {
+fn history(consistency: Consistency, of: (Made, Leads), besides: Besides, seed: u64) -> Seen {
     let (made, leads) = of;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -191,8 +242,10 @@ fn history(consistency: Consistency, of: (Made, Leads), is_switched: bool, seed:
         for number in 0..SESSIONS {
             spawn_session(&tasks, &world, made, seed ^ number << 32, &seen);
         }
-        if is_switched {
-            drop(tasks.spawn_local(switches(Rc::clone(&world), seed)));
+        match besides {
+            Besides::Nothing => {}
+            Besides::Switches => drop(tasks.spawn_local(switches(Rc::clone(&world), seed))),
+            Besides::Network => drop(tasks.spawn_local(network_trouble(Rc::clone(&world), seed))),
         }
         drop(tasks.spawn_local(trouble(world, seed)));
         tasks.await;
@@ -202,10 +255,10 @@ fn history(consistency: Consistency, of: (Made, Leads), is_switched: bool, seed:
     Rc::into_inner(seen).unwrap()
 }
 
-fn all(consistency: Consistency, of: (Made, Leads), is_switched: bool) -> (u64, u64, u64) {
+fn all(consistency: Consistency, of: (Made, Leads), besides: Besides) -> (u64, u64, u64) {
     let mut sums = (0, 0, 0);
     for seed in 0..20 {
-        let seen = history(consistency, of, is_switched, seed);
+        let seen = history(consistency, of, besides, seed);
         let violations = seen.violations.get();
         if consistency != Consistency::Eventual {
             assert_eq!(violations, 0, "seed {seed}, {of:?}");
@@ -214,7 +267,7 @@ fn all(consistency: Consistency, of: (Made, Leads), is_switched: bool) -> (u64, 
         sums.1 += seen.reads.get();
         sums.2 += seen.on_replicas.get();
     }
-    println!("{consistency:?}, {of:?}, {is_switched}: {sums:?} violations, reads, on replicas");
+    println!("{consistency:?}, {of:?}, {besides:?}: {sums:?} violations, reads, on replicas");
     sums
 }
 
@@ -223,7 +276,7 @@ fn no_session_reads_what_is_older_than_it_wrote_or_read(
     #[values(Made::Handle, Made::Scope, Made::Task)] made: Made,
     #[values(Leads::ToOne, Leads::ToSeveral)] leads: Leads,
 ) {
-    let (_, reads, on_replicas) = all(Consistency::Session, (made, leads), false);
+    let (_, reads, on_replicas) = all(Consistency::Session, (made, leads), Besides::Nothing);
     assert!(on_replicas * 10 > reads, "{on_replicas} of {reads}");
 }
 
@@ -232,7 +285,16 @@ fn nor_does_it_while_modes_and_the_share_of_reads_are_switched(
     #[values(Made::Handle, Made::Scope, Made::Task)] made: Made,
     #[values(Leads::ToOne, Leads::ToSeveral)] leads: Leads,
 ) {
-    let (_, reads, on_replicas) = all(Consistency::Session, (made, leads), true);
+    let (_, reads, on_replicas) = all(Consistency::Session, (made, leads), Besides::Switches);
+    assert!(on_replicas * 50 > reads, "{on_replicas} of {reads}");
+}
+
+#[rstest::rstest]
+fn t13_nor_does_it_while_the_network_fails_in_front_of_any_node(
+    #[values(Made::Handle, Made::Scope, Made::Task)] made: Made,
+    #[values(Leads::ToOne, Leads::ToSeveral)] leads: Leads,
+) {
+    let (_, reads, on_replicas) = all(Consistency::Session, (made, leads), Besides::Network);
     assert!(on_replicas * 50 > reads, "{on_replicas} of {reads}");
 }
 
@@ -240,6 +302,10 @@ fn nor_does_it_while_modes_and_the_share_of_reads_are_switched(
 fn without_consistency_the_same_runs_show_violations(
     #[values(Leads::ToOne, Leads::ToSeveral)] leads: Leads,
 ) {
-    let (violations, _, _) = all(Consistency::Eventual, (Made::Handle, leads), false);
+    let (violations, _, _) = all(
+        Consistency::Eventual,
+        (Made::Handle, leads),
+        Besides::Nothing,
+    );
     assert!(violations > 100, "{violations}");
 }
