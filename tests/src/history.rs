@@ -32,6 +32,8 @@ pub struct Seen {
     pub violations: AtomicU64,
     /// Reads that failed.
     pub failed_reads: AtomicU64,
+    /// Reads that failed while, or just after, nobody could be expected to answer them.
+    pub excused_reads: AtomicU64,
     /// Writes that were acknowledged.
     pub writes: AtomicU64,
     /// Writes that failed, or whose outcome is unknown.
@@ -49,6 +51,8 @@ pub struct History {
     /// Held by whoever writes; a test takes it whole to let no write be under way.
     writing: Arc<RwLock<()>>,
     ended: Arc<AtomicBool>,
+    /// Whether failed reads are excused now.
+    excused: Arc<AtomicBool>,
     sessions: JoinSet<()>,
 }
 
@@ -59,6 +63,7 @@ impl History {
             seen: Arc::default(),
             writing: Arc::default(),
             ended: Arc::default(),
+            excused: Arc::default(),
             sessions: JoinSet::new(),
         };
         for key in keys.clone() {
@@ -69,6 +74,7 @@ impl History {
                 seen: Arc::clone(&history.seen),
                 writing: Arc::clone(&history.writing),
                 ended: Arc::clone(&history.ended),
+                excused: Arc::clone(&history.excused),
                 known: HashMap::new(),
                 rng: StdRng::seed_from_u64(seed ^ u64::from(key.unsigned_abs())),
             };
@@ -81,6 +87,12 @@ impl History {
     #[must_use]
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// Says whether reads that fail from now on are excused: the primary is away, say, which alone has what
+    /// their session wrote.
+    pub fn excuse(&self, is_excused: bool) {
+        self.excused.store(is_excused, Ordering::Relaxed);
     }
 
     /// While the guard is held no write is under way.
@@ -109,6 +121,7 @@ struct User<A> {
     seen: Arc<Seen>,
     writing: Arc<RwLock<()>>,
     ended: Arc<AtomicBool>,
+    excused: Arc<AtomicBool>,
     /// The greatest value that it wrote or read, by key.
     known: HashMap<i32, i64>,
     rng: StdRng,
@@ -145,8 +158,12 @@ impl<A: Application> User<A> {
         let own = self.rng.random_ratio(1, 2);
         let other = self.rng.random_range(self.keys.clone());
         let key = if own { self.key } else { other };
+        let was_excused = self.excused.load(Ordering::Relaxed);
         let Ok(value) = self.app.read(key).await else {
-            add(&self.seen.failed_reads);
+            match was_excused || self.excused.load(Ordering::Relaxed) {
+                true => add(&self.seen.excused_reads),
+                false => add(&self.seen.failed_reads),
+            }
             return;
         };
         add(&self.seen.reads);

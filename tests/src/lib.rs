@@ -13,12 +13,16 @@ pub mod deployments;
 #[cfg(feature = "suites")]
 pub mod diesel_app;
 #[cfg(feature = "suites")]
+pub mod faults;
+#[cfg(feature = "suites")]
 pub mod groups;
 #[cfg(feature = "suites")]
 pub mod history;
 #[cfg(feature = "suites")]
 pub mod jobs;
 pub mod kit;
+#[cfg(feature = "suites")]
+pub mod load;
 #[cfg(feature = "suites")]
 pub mod outages;
 mod record;
@@ -32,3 +36,5 @@ pub mod served;
 pub mod sql;
 #[cfg(feature = "suites")]
 pub mod topology;
+#[cfg(feature = "suites")]
+pub mod trouble;

@@ -65,6 +65,22 @@ pub async fn cluster() -> Result<(Cluster, Database)> {
 /// # Errors
 /// They are not within 15 s.
 pub async fn wait_for_replicas<A: Application>(app: &A, count: usize) -> Result<()> {
+    wait_for_replicas_within(Duration::from_secs(15), app, count).await
+}
+
+/// The same of replicas that were away before: they may stay away for half a minute more each time.
+///
+/// # Errors
+/// They are not within 90 s.
+pub async fn wait_for_returning_replicas<A: Application>(app: &A, count: usize) -> Result<()> {
+    wait_for_replicas_within(Duration::from_secs(90), app, count).await
+}
+
+async fn wait_for_replicas_within<A: Application>(
+    limit: Duration,
+    app: &A,
+    count: usize,
+) -> Result<()> {
     let all_up = async {
         loop {
             let nodes = app.status().nodes.into_iter();
@@ -78,7 +94,7 @@ pub async fn wait_for_replicas<A: Application>(app: &A, count: usize) -> Result<
             sleep(Duration::from_millis(10)).await;
         }
     };
-    let waited = timeout(Duration::from_secs(15), all_up).await;
+    let waited = timeout(limit, all_up).await;
     waited.with_context(|| format!("not {count} replicas are up: {:?}", app.status()))
 }
 

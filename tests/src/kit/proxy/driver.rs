@@ -89,7 +89,9 @@ impl Driver {
     /// Never ends by itself.
     async fn obey(&self, order: &Order, listener: &mut Option<TcpListener>) {
         self.acting.send_modify(|acting| acting.becomes(order));
-        let done = || drop(self.obeyed.send_replace(order.number));
+        let done = || {
+            self.obeyed.send_replace(order.number);
+        };
         match order.fault {
             Some(Fault::Refuse) => {
                 self.refuse(listener);
