@@ -250,7 +250,7 @@ mod tests {
     fn a_read_on_the_primary_fails_the_test_and_says_where() {
         let db = used();
         let reads = assert_reads_from_replica(|| db.status(), db.write());
-        drop(reads.now_or_never());
+        let _: Option<()> = reads.now_or_never();
     }
 
     #[test]
@@ -258,7 +258,7 @@ mod tests {
     fn a_statement_that_leaves_the_primary_fails_the_test() {
         let db = used();
         let stays = assert_stays_on_primary(|| db.status(), db.read(0));
-        drop(stays.now_or_never());
+        let _: Option<()> = stays.now_or_never();
     }
 
     #[test]
@@ -266,7 +266,7 @@ mod tests {
     fn a_block_that_sends_nothing_reads_from_no_replica() {
         let db = used();
         let reads = assert_reads_from_replica(|| db.status(), async {});
-        drop(reads.now_or_never());
+        let _: Option<()> = reads.now_or_never();
     }
 
     #[tokio::test(start_paused = true)]

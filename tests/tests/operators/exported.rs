@@ -18,7 +18,7 @@ pub(crate) type Exported = BTreeMap<String, BTreeSet<String>>;
 const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
 /// The name under which a series belongs to a histogram, or its own.
-pub(crate) fn metric_of<'a>(series: &'a str, is_histogram: impl Fn(&str) -> bool) -> &'a str {
+pub(crate) fn metric_of(series: &str, is_histogram: impl Fn(&str) -> bool) -> &str {
     let whole = |part| series.strip_suffix(part).filter(|name| is_histogram(name));
     PARTS.into_iter().find_map(whole).unwrap_or(series)
 }

@@ -107,9 +107,10 @@ fn expressions(json: &Value, found: &mut Vec<String>) {
     match json {
         Value::Object(fields) => {
             for (key, value) in fields {
-                match value {
-                    Value::String(text) if key == "expr" => found.push(text.clone()),
-                    _ => expressions(value, found),
+                if let ("expr", Value::String(text)) = (key.as_str(), value) {
+                    found.push(text.clone());
+                } else {
+                    expressions(value, found);
                 }
             }
         }

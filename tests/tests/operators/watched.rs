@@ -62,6 +62,7 @@ pub(crate) struct Observers {
     pub(crate) spans: Spans,
 }
 
+#[expect(clippy::expect_used, reason = "without them no test can say anything")]
 pub(crate) static OBSERVERS: LazyLock<Observers> = LazyLock::new(|| {
     let duration = Matcher::Suffix("_duration_seconds".to_owned());
     let metrics = PrometheusBuilder::new()
