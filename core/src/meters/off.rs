@@ -1,4 +1,4 @@
-//! The same without the feature: nothing.
+//! The same without the feature: nothing. Structs with braces, since they are made by `default()` as the others are.
 
 use crate::clock::Clock;
 use crate::error::Phase;
@@ -8,10 +8,10 @@ use crate::reason::Reason;
 use crate::role::Role;
 
 #[derive(Debug, Default)]
-pub(crate) struct NodeMeters;
+pub(crate) struct NodeMeters {}
 
 #[derive(Debug, Default)]
-pub(crate) struct Meters;
+pub(crate) struct Meters {}
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch;
