@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
-use orm_split::diesel::{Consistency, Hint, NodeStatus, Reason, Role};
+use orm_split::diesel::{Consistency, Hint, LeastInFlight, NodeStatus, Reason, Role};
 use orm_split_tests::diesel_app::schema::counter;
 use orm_split_tests::diesel_app::{self, Conn, Counter, Pool, where_it_ran};
 use orm_split_tests::kit::postgres::{Cluster, Database, Delay, shared};
@@ -217,6 +217,8 @@ async fn a_session_returns_to_each_replica_when_that_one_has_its_write() -> Resu
     let database = cluster.create_database().await?;
     let pool = diesel_app::builder(&database)
         .max_staleness(None)
+        // who was slow once would be avoided for some seconds
+        .policy(LeastInFlight)
         .build()
         .await?;
     diesel_app::create_counters(&pool, 10).await?;
