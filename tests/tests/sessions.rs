@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use diesel::QueryDsl;
 use futures_util::future::try_join_all;
 use orm_split::diesel::SplitPool;
-use orm_split::sea_orm::{Consistency, ReadConcern, Role, Session, SplitConnection};
+use orm_split::sea_orm::{Consistency, LeastInFlight, ReadConcern, Role, Session, SplitConnection};
 use orm_split_tests::app::{self, counter};
 use orm_split_tests::diesel_app::{self, Pool};
 use orm_split_tests::kit::postgres::{Cluster, Database};
@@ -23,7 +23,9 @@ async fn uneven(topology: Topology) -> Result<(Cluster, Database, SplitConnectio
     let cluster = Cluster::builder().replicas(2).start().await?;
     let database = cluster.create_database().await?;
     let database = topology.over(&cluster, database).await?;
-    let db = app::builder(&database).connect().await?;
+    // who was slow once would be avoided for some seconds, and nobody would read on both
+    let builder = app::builder(&database).policy(LeastInFlight);
+    let db = builder.connect().await?;
     app::create_counters(&db, 3).await?;
     if topology == Topology::OneAddress {
         let reads = (0..8).map(|_| counter::Entity::find_by_id(1).one(&db));
@@ -111,7 +113,8 @@ async fn under_diesel_a_connection_and_a_scope_never_read_backwards(
 ) -> Result<()> {
     let (cluster, database, _db) = uneven(topology).await?;
     let of = (&cluster, &database);
-    let pool: Pool = diesel_app::builder(&database).build().await?;
+    let builder = diesel_app::builder(&database).policy(LeastInFlight);
+    let pool: Pool = builder.build().await?;
     let (mut back, mut all) = (0, 0);
     for _ in 0..4 {
         // one at a time they would all be of the one connection that the pool then has
