@@ -29,6 +29,9 @@ const PHASE: Duration = Duration::from_secs(4);
 /// the best of either phase is what was not disturbed.
 const TRIES: std::ops::RangeInclusive<usize> = 2..=4;
 const MOST: f64 = 1.3;
+/// Of some milliseconds a ratio says nothing on a machine that does other things. A write that waits for a
+/// connection that a read has waits for longer than this, and without a cap every write does.
+const NOISE: Duration = Duration::from_millis(60);
 
 /// What a phase came to.
 #[derive(Debug)]
@@ -138,9 +141,10 @@ async fn writes_stay_as_fast<A: Application>(orm: &str) -> Result<()> {
     for number in 1..=*TRIES.end() {
         let times = once(orm, &app, &network).await?;
         best = [best[0].min(times[0]), best[1].min(times[1])];
-        let [before, after] = best.map(|time| time.as_secs_f64());
-        let ratio = after / before;
-        if number >= *TRIES.start() && best[0] < Duration::MAX && ratio <= MOST {
+        let [before, after] = best;
+        let ratio = after.as_secs_f64() / before.as_secs_f64();
+        let is_met = ratio <= MOST || after <= before.saturating_add(NOISE);
+        if number >= *TRIES.start() && before < Duration::MAX && is_met {
             println!("T9, {orm}: {ratio:.2} times (1.3)");
             return app.close().await;
         }
