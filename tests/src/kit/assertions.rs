@@ -110,18 +110,17 @@ pub async fn ran<S: Serialize, T>(
 /// # Panics
 /// Something ran on the primary, or nothing ran at all.
 #[track_caller]
-#[expect(clippy::panic, reason = "that is how a test fails")]
 pub fn assert_reads_from_replica<S: Serialize, T>(
     status: impl Fn() -> S,
     block: impl Future<Output = T>,
 ) -> impl Future<Output = T> {
-    let at = Location::caller();
-    async move {
-        match ran(status, block).await {
-            (output, ran) if ran.on_primary == 0 && ran.on_replicas > 0 => output,
-            (_, ran) => panic!("{at}: it was to read from replicas only: {ran:?}"),
-        }
-    }
+    ran_as(
+        Location::caller(),
+        "read from replicas",
+        status,
+        block,
+        |ran| ran.on_primary == 0 && ran.on_replicas > 0,
+    )
 }
 
 /// Runs a block, and fails the test unless it sent something and all of it ran on the primary.
@@ -129,18 +128,33 @@ pub fn assert_reads_from_replica<S: Serialize, T>(
 /// # Panics
 /// Something ran on a replica, or nothing ran at all.
 #[track_caller]
-#[expect(clippy::panic, reason = "that is how a test fails")]
 pub fn assert_stays_on_primary<S: Serialize, T>(
     status: impl Fn() -> S,
     block: impl Future<Output = T>,
 ) -> impl Future<Output = T> {
-    let at = Location::caller();
-    async move {
-        match ran(status, block).await {
-            (output, ran) if ran.on_replicas == 0 && ran.on_primary > 0 => output,
-            (_, ran) => panic!("{at}: it was to run on the primary only: {ran:?}"),
-        }
+    ran_as(
+        Location::caller(),
+        "run on the primary",
+        status,
+        block,
+        |ran| ran.on_replicas == 0 && ran.on_primary > 0,
+    )
+}
+
+/// Runs a block, and fails the test at `at` unless it ran as it was to: nowhere else.
+#[expect(clippy::panic, reason = "that is how a test fails")]
+async fn ran_as<S: Serialize, T>(
+    at: &Location<'_>,
+    what: &str,
+    status: impl Fn() -> S,
+    block: impl Future<Output = T>,
+    is_met: impl FnOnce(&Ran) -> bool,
+) -> T {
+    let (output, ran) = ran(status, block).await;
+    if !is_met(&ran) {
+        panic!("{at}: it was to {what} only: {ran:?}");
     }
+    output
 }
 
 /// Runs a block again and again until all that it sends runs on replicas, as it will once they have what was
